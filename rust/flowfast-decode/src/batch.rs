@@ -1,0 +1,338 @@
+//! Tables while they grow, and the record batches they become.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use arrow_array::builder::FixedSizeBinaryBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{UInt32Type, UInt64Type};
+use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow_schema::{DataType, SchemaRef};
+
+use crate::column::{Column, Keys, Primitive};
+
+/// Format names, as the `type` column shows them.
+pub(crate) static FORMAT_NAMES: &[&str] = &[
+    "netflow_v1",
+    "netflow_v5",
+    "netflow_v6",
+    "netflow_v7",
+    "netflow_v8",
+    "netflow_v9",
+    "ipfix",
+];
+
+/// Which format a message is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum FormatCode {
+    Netflow1,
+    Netflow5,
+    Netflow6,
+    Netflow7,
+    Netflow8,
+    Netflow9,
+    Ipfix,
+}
+
+impl FormatCode {
+    pub(crate) fn name(self) -> &'static str {
+        FORMAT_NAMES[self as usize]
+    }
+}
+
+/// What all records of a message have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageContext {
+    pub(crate) format: FormatCode,
+    /// Index of the Observation Domain's state.
+    pub(crate) domain_index: usize,
+    /// IPv4 as `::ffff:a.b.c.d`.
+    pub(crate) exporter: [u8; 16],
+    pub(crate) domain: Option<u32>,
+    pub(crate) sequence: Option<u32>,
+    pub(crate) template_id: Option<u16>,
+    pub(crate) received_ns: i64,
+    /// Milliseconds since the UNIX epoch, as the header says.
+    pub(crate) export_time_ms: i64,
+    /// Milliseconds since the exporter started, if the header has it.
+    pub(crate) uptime_ms: Option<u32>,
+    /// v5's sampling interval.
+    pub(crate) header_sampling_rate: Option<u32>,
+}
+
+impl MessageContext {
+    /// When the exporter started, milliseconds since the UNIX epoch (spec 2.1.5).
+    pub(crate) fn boot_ms(&self) -> i64 {
+        self.export_time_ms - i64::from(self.uptime_ms.unwrap_or(0))
+    }
+}
+
+/// Consecutive rows of one message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) records: usize,
+    pub(crate) context: MessageContext,
+}
+
+/// A value that the message header gives to all its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageValue {
+    FormatName,
+    TimeReceived,
+    Exporter,
+    Domain,
+    Sequence,
+    TemplateId,
+    ExportTime,
+    Uptime,
+}
+
+/// How a column of a table is filled.
+#[derive(Debug)]
+pub(crate) enum TableColumn {
+    /// By the ops of a plan.
+    Field(Column),
+    /// By run, at the flush: costs nothing per record until then.
+    Message(MessageValue),
+    /// By multiplication of two other columns, at the flush.
+    Scaled { value: usize, rate: usize },
+}
+
+/// What kind of rows a table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKind {
+    /// Flow Records of every version, in the `flows` schema.
+    Flows,
+    /// Flow Records with one set of elements, in the `wire` schema.
+    Data,
+    /// Options data (RFC 7011 section 3.4.2).
+    Options,
+    /// Counter samples (sFlow).
+    Counters,
+}
+
+impl TableKind {
+    /// `flows`, `data`, `options` or `counters`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flows => "flows",
+            Self::Data => "data",
+            Self::Options => "options",
+            Self::Counters => "counters",
+        }
+    }
+}
+
+/// A finished batch of one table.
+#[derive(Clone, Debug)]
+pub struct TableBatch {
+    /// `flows`, or `<kind>-<hash of its elements>`.
+    pub table: Arc<str>,
+    /// What its rows are.
+    pub kind: TableKind,
+    /// The rows.
+    pub batch: RecordBatch,
+}
+
+/// A table while it grows.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: TableKind,
+    schema: SchemaRef,
+    /// Those of the schema, then columns that only feed others.
+    columns: Vec<TableColumn>,
+    runs: Vec<Run>,
+    rows: usize,
+}
+
+impl Table {
+    pub(crate) fn new(
+        name: Arc<str>,
+        kind: TableKind,
+        schema: SchemaRef,
+        columns: Vec<TableColumn>,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            schema,
+            columns,
+            runs: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Octets of the values so far, about.
+    pub(crate) fn octets(&self) -> usize {
+        let fields = self.columns.iter().map(|column| {
+            if let TableColumn::Field(column) = column {
+                column.octets()
+            } else {
+                0
+            }
+        });
+        fields.sum::<usize>() + self.runs.len() * size_of::<Run>()
+    }
+
+    /// The column that an op writes, filled up to the rows before the tile.
+    pub(crate) fn field(&mut self, column: usize) -> Option<&mut Column> {
+        let rows = self.rows;
+        let TableColumn::Field(column) = self.columns.get_mut(column)? else {
+            return None;
+        };
+        column.pad_to(rows);
+        Some(column)
+    }
+
+    /// Ends a tile whose ops have run.
+    pub(crate) fn add_rows(&mut self, records: usize, runs: &[Run]) {
+        self.rows += records;
+        self.runs.extend_from_slice(runs);
+    }
+
+    /// All rows as a batch; the table is empty afterwards. `None` if it was.
+    pub(crate) fn flush(&mut self) -> Option<TableBatch> {
+        if self.rows == 0 {
+            return None;
+        }
+        let rows = std::mem::take(&mut self.rows);
+        let width = self.schema.fields().len();
+        let mut arrays: Vec<Option<ArrayRef>> = Vec::with_capacity(self.columns.len());
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            // Columns beyond the schema are counts and rates that only `Scaled` reads.
+            let field = self.schema.fields().get(index);
+            arrays.push(match column {
+                TableColumn::Field(column) => {
+                    let data_type = field
+                        .map_or_else(|| hidden_type(column), |field| field.data_type().clone());
+                    Some(column.finish(&data_type, rows))
+                }
+                TableColumn::Message(value) => Some(message_column(*value, &self.runs, rows)),
+                TableColumn::Scaled { .. } => None,
+            });
+        }
+        for (index, column) in self.columns.iter().enumerate() {
+            if let TableColumn::Scaled { value, rate } = column {
+                arrays[index] = arrays[*value]
+                    .as_ref()
+                    .zip(arrays[*rate].as_ref())
+                    .map(|(value, rate)| scale(value, rate));
+            }
+        }
+        self.runs.clear();
+        let arrays = arrays.into_iter().take(width).flatten().collect();
+        let batch = RecordBatch::try_new(self.schema.clone(), arrays)
+            .expect("columns are padded to the table's rows");
+        Some(TableBatch {
+            table: self.name.clone(),
+            kind: self.kind,
+            batch,
+        })
+    }
+}
+
+/// Hidden columns are `bytes`, `packets` (uint64) or `sampling_rate` (uint32).
+fn hidden_type(column: &Column) -> DataType {
+    if matches!(column, Column::U64(_)) {
+        DataType::UInt64
+    } else {
+        DataType::UInt32
+    }
+}
+
+/// FF-SMP-01: raw counters times the rate; null where the rate is unknown.
+fn scale(value: &ArrayRef, rate: &ArrayRef) -> ArrayRef {
+    let (value, rate) = (
+        value.as_primitive::<UInt64Type>(),
+        rate.as_primitive::<UInt32Type>(),
+    );
+    let scaled = value.iter().zip(rate.iter()).map(|(value, rate)| {
+        let rate = rate.filter(|&rate| rate > 0)?;
+        value?.checked_mul(u64::from(rate))
+    });
+    Arc::new(scaled.collect::<UInt64Array>())
+}
+
+fn message_column(value: MessageValue, runs: &[Run], rows: usize) -> ArrayRef {
+    match value {
+        MessageValue::FormatName => {
+            let mut keys = Keys::default();
+            for run in runs {
+                keys.extend_constant(FORMAT_NAMES, run.context.format as u8, run.records);
+            }
+            Column::Keys(keys).finish(
+                &DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
+                rows,
+            )
+        }
+        MessageValue::Exporter => {
+            let mut builder = FixedSizeBinaryBuilder::with_capacity(rows, 16);
+            for run in runs {
+                for _ in 0..run.records {
+                    builder
+                        .append_value(run.context.exporter)
+                        .expect("an address has 16 octets");
+                }
+            }
+            Arc::new(builder.finish())
+        }
+        MessageValue::TimeReceived => {
+            Column::I64(by_run(runs, |context| Some(context.received_ns / 1000))).finish(
+                &crate::convert::timestamp(arrow_schema::TimeUnit::Microsecond),
+                rows,
+            )
+        }
+        MessageValue::ExportTime => {
+            Column::I64(by_run(runs, |context| Some(context.export_time_ms))).finish(
+                &crate::convert::timestamp(arrow_schema::TimeUnit::Millisecond),
+                rows,
+            )
+        }
+        MessageValue::Domain => {
+            Column::U32(by_run(runs, |context| context.domain)).finish(&DataType::UInt32, rows)
+        }
+        MessageValue::Sequence => {
+            Column::U32(by_run(runs, |context| context.sequence)).finish(&DataType::UInt32, rows)
+        }
+        MessageValue::Uptime => {
+            Column::U32(by_run(runs, |context| context.uptime_ms)).finish(&DataType::UInt32, rows)
+        }
+        MessageValue::TemplateId => {
+            Column::U16(by_run(runs, |context| context.template_id)).finish(&DataType::UInt16, rows)
+        }
+    }
+}
+
+/// A column that is constant in each run.
+fn by_run<T: arrow_buffer::ArrowNativeType>(
+    runs: &[Run],
+    value: impl Fn(&MessageContext) -> Option<T>,
+) -> Primitive<T> {
+    let mut column = Primitive::default();
+    for run in runs {
+        match value(&run.context) {
+            Some(value) => column.extend_constant(value, run.records),
+            None => column.append_nulls(run.records),
+        }
+    }
+    column
+}
+
+/// An address in the one form that all address columns have.
+pub(crate) fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(ipv4) => ipv4.to_ipv6_mapped().octets(),
+        IpAddr::V6(ipv6) => ipv6.octets(),
+    }
+}
+
+/// The reverse of `mapped`.
+pub(crate) fn unmapped(octets: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(octets).to_canonical()
+}

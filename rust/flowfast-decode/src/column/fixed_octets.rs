@@ -1,0 +1,89 @@
+//! Octets of one width: addresses, MAC addresses, 256-bit integers.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, FixedSizeBinaryArray};
+use arrow_buffer::{Buffer, NullBufferBuilder};
+
+/// Values of `width` octets each.
+#[derive(Debug)]
+pub(crate) struct FixedOctets {
+    width: usize,
+    octets: Vec<u8>,
+    nulls: NullBufferBuilder,
+}
+
+impl FixedOctets {
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            width,
+            octets: Vec::new(),
+            nulls: NullBufferBuilder::new(0),
+        }
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.octets.len() / self.width
+    }
+
+    pub(crate) fn octets(&self) -> usize {
+        self.octets.len()
+    }
+
+    pub(crate) fn append_nulls(&mut self, count: usize) {
+        self.octets
+            .resize(self.octets.len() + count * self.width, 0);
+        self.nulls.append_n_nulls(count);
+    }
+
+    /// Appends values of exactly `WIDTH` octets; `WIDTH` is this column's width.
+    pub(crate) fn extend<const WIDTH: usize>(&mut self, values: impl Iterator<Item = [u8; WIDTH]>) {
+        debug_assert_eq!(WIDTH, self.width);
+        let before = self.len();
+        for value in values {
+            self.octets.extend_from_slice(&value);
+        }
+        self.nulls.append_n_non_nulls(self.len() - before);
+    }
+
+    /// Appends values that are this column's width, or null.
+    pub(crate) fn extend_optional<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>) {
+        for value in values {
+            match value.filter(|octets| octets.len() == self.width) {
+                Some(octets) => {
+                    self.octets.extend_from_slice(octets);
+                    self.nulls.append_non_null();
+                }
+                None => self.append_nulls(1),
+            }
+        }
+    }
+
+    /// Appends values of at most this column's width, zeros first (reduced-size unsigned256).
+    pub(crate) fn extend_left_padded<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) {
+        for value in values {
+            if value.len() > self.width {
+                self.append_nulls(1);
+                continue;
+            }
+            self.octets
+                .resize(self.octets.len() + self.width - value.len(), 0);
+            self.octets.extend_from_slice(value);
+            self.nulls.append_non_null();
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        let next = Vec::with_capacity(self.octets.len());
+        let octets = Buffer::from_vec(std::mem::replace(&mut self.octets, next));
+        Arc::new(FixedSizeBinaryArray::new(
+            self.width as i32,
+            octets,
+            self.nulls.finish(),
+        ))
+    }
+}

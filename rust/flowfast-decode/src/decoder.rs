@@ -1,0 +1,576 @@
+//! The decoder: one worker's whole state, fed with datagrams, emptied of batches.
+
+use std::net::IpAddr;
+
+use arrow_schema::SchemaRef;
+
+use crate::batch::{Run, TableBatch, unmapped};
+use crate::error::{DecodeError, OptionsError, SetLoss, Warning};
+use crate::format::{self, fixed_definitions};
+use crate::plan::{Layout, Piece};
+use crate::schema::{SchemaKind, select};
+use crate::sequence::SequenceEvent;
+use crate::staging::{PlanId, PlanStore, RowSink, tile};
+use crate::stats::Stats;
+use crate::tables::{Tables, flows_schema};
+use crate::template::Definition;
+use crate::template::cache::{DomainKey, Domains, Limits, Lookup, Session, Stored, WaitingSet};
+
+/// One UDP datagram as it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Source address of the datagram. IPv4-mapped IPv6 addresses must be given as IPv4 (FF-TR-11).
+    pub exporter: IpAddr,
+    /// Source UDP port.
+    pub exporter_port: u16,
+    /// UDP port it arrived on.
+    pub local_port: u16,
+    /// When it was received, nanoseconds since the UNIX epoch.
+    pub received_ns: i64,
+    /// The UDP payload.
+    pub payload: &'a [u8],
+}
+
+/// How to decode.
+#[derive(Clone, Debug)]
+pub struct DecoderOptions {
+    /// Which schema.
+    pub schema: SchemaKind,
+    /// Groups (`minimal`, `standard`, `full`), column names, element names and `pen:id`, for the `flows` schema.
+    pub columns: Vec<String>,
+    /// Keep what stands before the fault in a malformed message (FF-IX-03).
+    pub lenient: bool,
+    /// Bounds on what exporters can make us remember.
+    pub limits: Limits,
+}
+
+impl Default for DecoderOptions {
+    fn default() -> Self {
+        Self {
+            schema: SchemaKind::Flows,
+            columns: vec!["standard".to_owned()],
+            lenient: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What one Exporter and Observation Domain sent.
+#[derive(Clone, Debug)]
+pub struct ExporterSummary {
+    /// Its address.
+    pub exporter: IpAddr,
+    /// Observation Domain: v9 Source ID, v5-v8 engine type * 256 + engine id.
+    pub domain: u32,
+    /// `netflow_v5`, `ipfix`, ...
+    pub format: &'static str,
+    /// Datagrams received.
+    pub datagrams: u64,
+    /// Flow Records and options data records decoded.
+    pub records: u64,
+    /// Lost before us, by sequence numbers.
+    pub lost: u64,
+    /// What `lost` counts: `records`, `packets`, or `none` where the format has no sequence (FF-NF-04).
+    pub lost_unit: &'static str,
+    /// Templates known, over all its sessions.
+    pub templates: usize,
+    /// When its last datagram was received, nanoseconds since the UNIX epoch.
+    pub last_seen_ns: i64,
+}
+
+/// What a format's sequence numbers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SequenceUnit {
+    Records,
+    Packets,
+}
+
+/// Decodes the datagrams of any number of exporters into tables.
+///
+/// Pure state: time comes with the datagrams, and nothing is read or written but what is given.
+#[derive(Debug)]
+pub struct Decoder {
+    pub(crate) stats: Stats,
+    lenient: bool,
+    limits: Limits,
+    domains: Domains,
+    plans: PlanStore,
+    tables: Tables,
+    fixed_plans: Vec<PlanId>,
+    waiting_octets: usize,
+    /// The newest receive time seen.
+    now_ns: i64,
+    steps: Vec<format::Step>,
+    pieces: Vec<Piece>,
+}
+
+impl Decoder {
+    /// A decoder without any state.
+    ///
+    /// # Errors
+    /// `UnknownColumn` if `options.columns` has a name that is no group, column or element.
+    pub fn new(options: &DecoderOptions) -> Result<Self, OptionsError> {
+        let selected = select(&options.columns)?;
+        let mut decoder = Self {
+            stats: Stats::default(),
+            lenient: options.lenient,
+            limits: options.limits,
+            domains: Domains::default(),
+            plans: PlanStore::default(),
+            tables: Tables::new(options.schema, selected),
+            fixed_plans: Vec::new(),
+            waiting_octets: 0,
+            now_ns: i64::MIN,
+            steps: Vec::new(),
+            pieces: Vec::new(),
+        };
+        decoder.fixed_plans = fixed_definitions()
+            .filter_map(|definition| decoder.intern(definition))
+            .collect();
+        Ok(decoder)
+    }
+
+    /// The Arrow schema of the `flows` table with these columns.
+    ///
+    /// # Errors
+    /// `UnknownColumn`, as `new`.
+    pub fn flows_schema(columns: &[String]) -> Result<SchemaRef, OptionsError> {
+        Ok(flows_schema(&select(columns)?))
+    }
+
+    /// Decodes one datagram.
+    ///
+    /// # Errors
+    /// Why it was discarded; already counted in `stats`. Nothing of it is left behind (FF-IX-03).
+    pub fn decode(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
+        self.stats.datagrams_received += 1;
+        self.stats.octets_received += datagram.payload.len() as u64;
+        self.now_ns = self.now_ns.max(datagram.received_ns);
+        let outcome = format::decode(self, datagram);
+        match outcome {
+            Ok(()) => self.stats.datagrams_decoded += 1,
+            Err(error) => self.stats.datagrams_discarded[error as usize] += 1,
+        }
+        if self.plans.has_too_many_unused() {
+            self.drop_unused_plans();
+        }
+        outcome
+    }
+
+    /// Rows decoded since the last flush, over all tables.
+    pub fn pending_rows(&self) -> usize {
+        self.tables.rows() + self.plans.staged_records()
+    }
+
+    /// Octets that the pending rows take, about.
+    pub fn pending_bytes(&self) -> usize {
+        self.tables.octets() + self.plans.staged_octets()
+    }
+
+    /// All pending rows, one batch a table that has any.
+    pub fn flush(&mut self) -> Vec<TableBatch> {
+        self.drop_unused_plans();
+        self.expire_waiting();
+        self.tables.flush()
+    }
+
+    /// Gives up on data sets that still wait for their template, then flushes: the last call.
+    pub fn finish(&mut self) -> Vec<TableBatch> {
+        self.now_ns = i64::MAX;
+        self.flush()
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// One row per Exporter, format and Observation Domain, in no order.
+    pub fn exporters(&self) -> Vec<ExporterSummary> {
+        let summary = |domain: &crate::template::cache::Domain| {
+            let format = domain.key.format;
+            ExporterSummary {
+                exporter: unmapped(domain.key.exporter),
+                domain: domain.key.domain,
+                format: format.name(),
+                datagrams: domain.datagrams,
+                records: domain.records,
+                lost: domain.lost,
+                lost_unit: match format {
+                    crate::batch::FormatCode::Netflow1 => "none",
+                    crate::batch::FormatCode::Netflow9 => "packets",
+                    _ => "records",
+                },
+                templates: domain.template_count(),
+                last_seen_ns: domain.last_seen_ns,
+            }
+        };
+        self.domains
+            .iter()
+            .map(|(_, domain)| summary(domain))
+            .collect()
+    }
+
+    /// How many Observation Domains are known.
+    pub fn exporter_count(&self) -> usize {
+        self.domains.len()
+    }
+
+    pub(crate) fn is_lenient(&self) -> bool {
+        self.lenient
+    }
+
+    /// The plan of a fixed format's layout.
+    pub(crate) fn fixed_plan(&self, layout_index: usize) -> PlanId {
+        self.fixed_plans[layout_index]
+    }
+
+    /// Finds or makes the state of an Observation Domain, and notes that it was heard of.
+    pub(crate) fn domain(&mut self, key: DomainKey, received_ns: i64) -> usize {
+        let index = match self.domains.find(&key) {
+            Some(index) => index,
+            None => {
+                if self.domains.len() >= self.limits.domains {
+                    self.evict_domains();
+                }
+                self.domains.insert(key)
+            }
+        };
+        if let Some(domain) = self.domains.get_mut(index) {
+            domain.datagrams += 1;
+            domain.last_seen_ns = received_ns;
+        }
+        index
+    }
+
+    fn evict_domains(&mut self) {
+        // Staged rows still read the state of their domain.
+        self.transpose_all();
+        for (domain, plans) in self.domains.evict_oldest() {
+            self.stats.warn(Warning::ExporterEvicted);
+            plans.into_iter().for_each(|plan| self.plans.release(plan));
+            for set in domain.waiting {
+                self.forget_waiting(&set);
+            }
+        }
+    }
+
+    pub(crate) fn observe_sequence(
+        &mut self,
+        domain_index: usize,
+        sequence: u32,
+        units: Option<u32>,
+        uptime_ms: Option<u32>,
+        unit: SequenceUnit,
+    ) {
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            return;
+        };
+        match domain.sequence.observe(sequence, units, uptime_ms) {
+            SequenceEvent::InOrder => {}
+            SequenceEvent::Lost(lost) => {
+                let lost = u64::from(lost);
+                domain.lost += lost;
+                match unit {
+                    SequenceUnit::Records => self.stats.sequence_lost_records += lost,
+                    SequenceUnit::Packets => self.stats.sequence_lost_packets += lost,
+                }
+            }
+            SequenceEvent::OutOfOrder => self.stats.warn(Warning::OutOfOrder),
+            SequenceEvent::Restart => self.stats.warn(Warning::ExporterRestart),
+        }
+    }
+
+    /// The plan of a template, with one more reference to it; `None` if its records would have no length.
+    pub(crate) fn intern(&mut self, definition: Definition) -> Option<PlanId> {
+        let Self {
+            plans,
+            tables,
+            stats,
+            ..
+        } = self;
+        plans.intern(definition, |definition| {
+            Some(tables.compile(&Layout::new(definition)?, stats))
+        })
+    }
+
+    pub(crate) fn release(&mut self, plan: PlanId) {
+        self.plans.release(plan);
+    }
+
+    pub(crate) fn lookup(
+        &self,
+        domain_index: usize,
+        session: Session,
+        template_id: u16,
+        now_ns: i64,
+    ) -> Lookup {
+        match self.domains.get(domain_index) {
+            Some(domain) => domain.lookup(session, template_id, now_ns, &self.limits),
+            None => Lookup::Missing,
+        }
+    }
+
+    pub(crate) fn count_template(&mut self, is_options: bool) {
+        if is_options {
+            self.stats.options_templates_received += 1;
+        } else {
+            self.stats.templates_received += 1;
+        }
+    }
+
+    /// Puts a template into effect, and decodes what waited for it.
+    pub(crate) fn store_template(
+        &mut self,
+        domain_index: usize,
+        session: Session,
+        template_id: u16,
+        plan: PlanId,
+        now_ns: i64,
+    ) {
+        let mut evicted = Vec::new();
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            return self.plans.release(plan);
+        };
+        match domain.store(
+            session,
+            template_id,
+            plan,
+            now_ns,
+            &self.limits,
+            &mut evicted,
+        ) {
+            Stored::New => {}
+            Stored::Refreshed => self.plans.release(plan),
+            Stored::Redefined(before) => {
+                self.stats.warn(Warning::TemplateRedefined);
+                self.plans.release(before);
+            }
+        }
+        self.stats.warnings[Warning::TemplateEvicted as usize] += evicted.len() as u64;
+        evicted
+            .into_iter()
+            .for_each(|plan| self.plans.release(plan));
+        self.decode_waiting(domain_index, template_id, now_ns);
+    }
+
+    /// Counts the records of a set and finds their fields, by a plan.
+    pub(crate) fn split(
+        &self,
+        plan: PlanId,
+        body: &[u8],
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(usize, usize), DecodeError> {
+        match self.plans.get(plan) {
+            Some(plan) => plan.shape.split(body, pieces),
+            None => Ok((0, 0)),
+        }
+    }
+
+    /// Appends the records of a set that `split` has checked; cannot fail.
+    pub(crate) fn append_records(
+        &mut self,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+    ) {
+        let Some(plan) = self.plans.get(plan_id) else {
+            return;
+        };
+        if run.records == 0 {
+            return;
+        }
+        let records = run.records as u64;
+        self.stats.records_received += records;
+        if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
+            domain.records += records;
+        }
+        if plan.is_options {
+            self.stats.options_records_decoded += records;
+        }
+        if plan.table.is_some() {
+            self.stats.records_decoded += records;
+        } else {
+            self.stats.records_absorbed += records;
+        }
+        if let Some(fields) = plan.options {
+            let tile = tile(plan, body, pieces, run.records);
+            let state = self
+                .domains
+                .get(run.context.domain_index)
+                .map(|domain| &domain.options);
+            let changes = state.is_some_and(|state| state.would_change(&fields, &tile));
+            if changes {
+                self.learn(plan_id, body, pieces, run);
+            }
+        }
+        let Self {
+            plans,
+            tables,
+            domains,
+            stats,
+            ..
+        } = self;
+        plans.append(
+            plan_id,
+            body,
+            pieces,
+            run,
+            &mut RowSink {
+                tables,
+                domains,
+                stats,
+            },
+        );
+    }
+
+    /// Takes options data in. Rows already staged were sent under the old state: they are transposed first.
+    fn learn(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
+        self.transpose_all();
+        let Some(plan) = self.plans.get(plan_id) else {
+            return;
+        };
+        let (Some(fields), Some(domain)) =
+            (plan.options, self.domains.get_mut(run.context.domain_index))
+        else {
+            return;
+        };
+        domain
+            .options
+            .learn(&fields, &tile(plan, body, pieces, run.records));
+    }
+
+    /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.
+    pub(crate) fn wait_for_template(&mut self, set: WaitingSet) {
+        let octets = set.body.len();
+        let Self {
+            domains,
+            limits,
+            stats,
+            waiting_octets,
+            ..
+        } = self;
+        let fits = domains.get_mut(set.context.domain_index).filter(|domain| {
+            domain.waiting_octets + octets <= limits.waiting_octets_per_domain
+                && *waiting_octets + octets <= limits.waiting_octets
+        });
+        let Some(domain) = fits else {
+            return stats.discard_set(SetLoss::NoTemplate, octets);
+        };
+        domain.waiting_octets += octets;
+        domain.waiting.push_back(set);
+        *waiting_octets += octets;
+        stats.sets_waiting += 1;
+        stats.set_octets_waiting += octets as u64;
+    }
+
+    fn decode_waiting(&mut self, domain_index: usize, template_id: u16, now_ns: i64) {
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            return;
+        };
+        if domain.waiting.is_empty() {
+            return;
+        }
+        let (ready, waiting) = std::mem::take(&mut domain.waiting)
+            .into_iter()
+            .partition(|set| set.template_id == template_id);
+        domain.waiting = waiting;
+        let ready: std::collections::VecDeque<WaitingSet> = ready;
+        for set in ready {
+            match self.lookup(domain_index, set.session, template_id, now_ns) {
+                Lookup::Found(plan) => {
+                    self.unwait(&set);
+                    if format::append_waiting(self, plan, &set) {
+                        self.stats.sets_recovered += 1;
+                    } else {
+                        self.stats.discard_set(SetLoss::Malformed, set.body.len());
+                    }
+                }
+                _ => {
+                    if let Some(domain) = self.domains.get_mut(domain_index) {
+                        domain.waiting.push_back(set);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives up on sets that have waited too long.
+    fn expire_waiting(&mut self) {
+        if self.waiting_octets == 0 && self.stats.sets_waiting == 0 {
+            return;
+        }
+        let horizon_ns = self.now_ns.saturating_sub(self.limits.waiting_ns);
+        let waiting: Vec<usize> = self
+            .domains
+            .iter()
+            .filter(|(_, domain)| !domain.waiting.is_empty())
+            .map(|(index, _)| index)
+            .collect();
+        for index in waiting {
+            while let Some(set) = self.domains.get_mut(index).and_then(|domain| {
+                domain
+                    .waiting
+                    .pop_front_if(|set| set.context.received_ns < horizon_ns)
+            }) {
+                self.unwait(&set);
+                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+            }
+        }
+    }
+
+    /// Takes a set off the books of waiting sets.
+    fn unwait(&mut self, set: &WaitingSet) {
+        let octets = set.body.len();
+        if let Some(domain) = self.domains.get_mut(set.context.domain_index) {
+            domain.waiting_octets -= octets;
+        }
+        self.waiting_octets -= octets;
+        self.stats.sets_waiting -= 1;
+        self.stats.set_octets_waiting -= octets as u64;
+    }
+
+    /// A waiting set whose domain is gone.
+    fn forget_waiting(&mut self, set: &WaitingSet) {
+        self.waiting_octets -= set.body.len();
+        self.stats.sets_waiting -= 1;
+        self.stats.set_octets_waiting -= set.body.len() as u64;
+        self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+    }
+
+    fn transpose_all(&mut self) {
+        let Self {
+            plans,
+            tables,
+            domains,
+            stats,
+            ..
+        } = self;
+        plans.transpose_all(&mut RowSink {
+            tables,
+            domains,
+            stats,
+        });
+    }
+
+    fn drop_unused_plans(&mut self) {
+        self.transpose_all();
+        let users = self.plans.drop_unused();
+        self.tables.release(&users);
+    }
+
+    /// Buffers that messages are split in, lent out so that no datagram allocates.
+    pub(crate) fn take_scratch(&mut self) -> (Vec<format::Step>, Vec<Piece>) {
+        (
+            std::mem::take(&mut self.steps),
+            std::mem::take(&mut self.pieces),
+        )
+    }
+
+    pub(crate) fn return_scratch(&mut self, mut steps: Vec<format::Step>, mut pieces: Vec<Piece>) {
+        steps.clear();
+        pieces.clear();
+        (self.steps, self.pieces) = (steps, pieces);
+    }
+}

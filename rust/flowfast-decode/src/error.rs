@@ -1,0 +1,132 @@
+//! Faults of datagrams (counted, never thrown) and of options (told to a person).
+
+/// Declares the fault enum with its counter names, so that neither can be forgotten.
+macro_rules! faults {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $label:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// Every variant, in counter order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+            /// The counter's label.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),+ }
+            }
+        }
+    };
+}
+
+faults! {
+    /// Why a whole datagram was discarded. One octet, one counter each.
+    DecodeError {
+        /// Shorter than its format's header (FF-NF-01, FF-IX-03).
+        HeaderTruncated = "header_truncated",
+        /// A version that no exporter has (FF-IX-01, FF-NF-10).
+        UnknownVersion = "unknown_version",
+        /// A known version in a form that is not decoded (FF-NF-09).
+        Unsupported = "unsupported",
+        /// NetFlow v1-v8 with no record in it (FF-NF-01).
+        CountZero = "count_zero",
+        /// NetFlow v1-v8 that announces more records than it holds (FF-NF-01).
+        CountExceedsLength = "count_exceeds_length",
+        /// IPFIX message length below its header or beyond the datagram (FF-IX-03, FF-IX-04).
+        MessageLength = "message_length",
+        /// Set length below 4 (FF-IX-03).
+        SetLength = "set_length",
+        /// Set longer than the rest of its message (FF-IX-03).
+        SetOverrun = "set_overrun",
+        /// Template record longer than the rest of its set (FF-IX-03).
+        TemplateOverrun = "template_overrun",
+        /// Template id below 256 (FF-IX-14).
+        TemplateId = "template_id",
+        /// Options template without a scope, or with more scopes than fields (FF-IX-13).
+        ScopeCount = "scope_count",
+        /// Variable-length field longer than the rest of its set (FF-IX-03).
+        VariableOverrun = "variable_overrun",
+    }
+}
+
+impl DecodeError {
+    /// The reason under which the datagram appears in the ledger (FF-RB-02).
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::UnknownVersion => "unknown_version",
+            Self::Unsupported => "unsupported",
+            _ => "malformed",
+        }
+    }
+}
+
+faults! {
+    /// Things worth counting that lose no datagram.
+    Warning {
+        /// Octets after the last record or the message (FF-NF-02, FF-IX-04), in datagrams.
+        TrailingOctets = "trailing_octets",
+        /// More records than the format's maximum, all of them there (FF-NF-01).
+        CountAboveMaximum = "count_above_maximum",
+        /// Sets with a reserved or unassigned id, skipped by length (FF-IX-05).
+        UnknownSet = "unknown_set",
+        /// v9 header count that is not the number of records (FF-V9-03).
+        CountMismatch = "count_mismatch",
+        /// Withdrawals over UDP, ignored (FF-TL-04).
+        WithdrawalIgnored = "withdrawal_ignored",
+        /// Templates whose records would have no length, refused (FF-V9-13).
+        TemplateRefused = "template_refused",
+        /// Template ids redefined (FF-TL-09, FF-V9-05).
+        TemplateRedefined = "template_redefined",
+        /// Templates dropped to stay within a bound (FF-TL-14).
+        TemplateEvicted = "template_evicted",
+        /// Exporters dropped to stay within a bound (FF-RB-04).
+        ExporterEvicted = "exporter_evicted",
+        /// Data sets that no template was used for because the sessions of that address define its id differently.
+        TemplateAmbiguous = "template_ambiguous",
+        /// Fields of a length that is illegal for their type, kept as octets (FF-DT-02).
+        IllegalFieldLength = "illegal_field_length",
+        /// Fields whose element is in no registry, kept as octets (FF-IX-17).
+        UnknownElement = "unknown_element",
+        /// Values that do not fit their column: null (FF-DT-04, FF-RB-05).
+        ValueOutOfRange = "value_out_of_range",
+        /// Booleans other than 1 and 2: null (RFC 7011 section 6.1.5).
+        IllegalBoolean = "illegal_boolean",
+        /// Strings that are not UTF-8: decoded with replacement characters (RFC 7011 section 6.1.6).
+        IllegalUtf8 = "illegal_utf8",
+        /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
+        Netflow9VariableLength = "netflow9_variable_length",
+        /// Messages kept in part because decoding is lenient (FF-IX-03).
+        MalformedTail = "malformed_tail",
+        /// Datagrams that arrived later than their successors, or twice (FF-NF-05).
+        OutOfOrder = "out_of_order",
+        /// Exporter restarts seen (FF-Q-06).
+        ExporterRestart = "exporter_restart",
+    }
+}
+
+faults! {
+    /// Why a data set could not be decoded: its octets are counted, its records are unknown.
+    SetLoss {
+        /// No template came in time (FF-V9-07).
+        NoTemplate = "no_template",
+        /// The template was not refreshed in time (FF-V9-06, FF-TL-10).
+        ExpiredTemplate = "expired_template",
+        /// The template came, but the set does not fit it.
+        Malformed = "malformed",
+    }
+}
+
+/// Options that cannot be met.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// No column, group or element has this name.
+    #[error("unknown column `{name}`")]
+    UnknownColumn {
+        /// As given.
+        name: String,
+        /// The nearest known name.
+        nearest: Option<String>,
+    },
+}

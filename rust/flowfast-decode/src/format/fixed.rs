@@ -1,0 +1,102 @@
+//! NetFlow v1, v5, v6, v7 and v8: constant templates.
+
+use super::Format;
+use crate::batch::{FormatCode, MessageContext, Run, mapped};
+use crate::bytes::be16;
+use crate::decoder::{Datagram, Decoder, SequenceUnit};
+use crate::element::ElementId;
+use crate::error::{DecodeError, Warning};
+use crate::template::cache::DomainKey;
+use crate::template::{Definition, FieldSpecifier, TimeBase};
+use crate::wire::fixed::{FixedPacket, Layout, layouts};
+
+pub(super) const FORMAT: Format = Format {
+    probe: |payload| matches!(be16(payload, 0), 1 | 5..=8),
+    decode,
+};
+
+/// The constant templates, in the order of `FixedPacket::layout_index`.
+pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
+    layouts().iter().map(|layout| Definition {
+        fields: layout
+            .fields
+            .iter()
+            .map(|&(id, length)| FieldSpecifier {
+                element: ElementId::iana(id),
+                length,
+            })
+            .collect(),
+        scope_count: 0,
+        is_options: false,
+        time_base: TimeBase::Header,
+        icmp_in_port: true,
+    })
+}
+
+fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
+    let packet = FixedPacket::new_checked(datagram.payload)?;
+    let format = code(packet.layout);
+    let exporter = mapped(datagram.exporter);
+    let engine = packet.engine().map(u32::from);
+    let domain = engine.unwrap_or(0) | u32::from(packet.layout.method) << 16;
+    let domain_index = decoder.domain(
+        DomainKey {
+            exporter,
+            format,
+            domain,
+        },
+        datagram.received_ns,
+    );
+    if packet.trailing_octets() > 0 {
+        decoder.stats.warn(Warning::TrailingOctets);
+    }
+    if packet.is_above_maximum() {
+        decoder.stats.warn(Warning::CountAboveMaximum);
+    }
+    if let Some(sequence) = packet.flow_sequence() {
+        let uptime = Some(packet.sys_uptime_ms());
+        decoder.observe_sequence(
+            domain_index,
+            sequence,
+            Some(packet.count() as u32),
+            uptime,
+            SequenceUnit::Records,
+        );
+    }
+    let context = MessageContext {
+        format,
+        domain_index,
+        exporter,
+        domain: engine,
+        sequence: packet.flow_sequence(),
+        template_id: None,
+        received_ns: datagram.received_ns,
+        export_time_ms: packet.export_time_ms(),
+        uptime_ms: Some(packet.sys_uptime_ms()),
+        // Interval 0 is unsampled; some exporters leave the mode at 0 and set the interval all the same.
+        header_sampling_rate: packet
+            .sampling()
+            .map(|(_mode, interval)| u32::from(interval).max(1)),
+    };
+    let run = Run {
+        records: packet.count(),
+        context,
+    };
+    decoder.append_records(
+        decoder.fixed_plan(packet.layout_index),
+        packet.records(),
+        &[],
+        run,
+    );
+    Ok(())
+}
+
+fn code(layout: &Layout) -> FormatCode {
+    match layout.version {
+        1 => FormatCode::Netflow1,
+        5 => FormatCode::Netflow5,
+        6 => FormatCode::Netflow6,
+        7 => FormatCode::Netflow7,
+        _ => FormatCode::Netflow8,
+    }
+}

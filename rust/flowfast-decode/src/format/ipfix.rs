@@ -1,0 +1,78 @@
+//! IPFIX (RFC 7011) over UDP.
+
+use super::Format;
+use super::templated::{Message, SetKind};
+use crate::batch::{FormatCode, MessageContext, mapped};
+use crate::bytes::be16;
+use crate::decoder::{Datagram, Decoder, SequenceUnit};
+use crate::error::{DecodeError, Warning};
+use crate::template::cache::DomainKey;
+use crate::wire::ipfix::{IpfixMessage, TemplateRecord, TemplateRecords, set_id};
+
+pub(super) const FORMAT: Format = Format {
+    probe: |payload| be16(payload, 0) == 10,
+    decode,
+};
+
+fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
+    let header = IpfixMessage::new_checked(datagram.payload)?;
+    let exporter = mapped(datagram.exporter);
+    let domain = header.observation_domain_id();
+    let domain_index = decoder.domain(
+        DomainKey {
+            exporter,
+            format: FormatCode::Ipfix,
+            domain,
+        },
+        datagram.received_ns,
+    );
+    let context = MessageContext {
+        format: FormatCode::Ipfix,
+        domain_index,
+        exporter,
+        domain: Some(domain),
+        sequence: Some(header.sequence()),
+        template_id: None,
+        received_ns: datagram.received_ns,
+        export_time_ms: i64::from(header.export_time()) * 1000,
+        uptime_ms: None,
+        header_sampling_rate: None,
+    };
+    let mut message = Message::begin(decoder, datagram, context);
+    if header.trailing_octets() > 0 {
+        message.warn(Warning::TrailingOctets);
+    }
+    for set in header.sets() {
+        let outcome = set.and_then(|set| match set.id {
+            set_id::TEMPLATE | set_id::OPTIONS_TEMPLATE => {
+                for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
+                    match record? {
+                        TemplateRecord::Definition(template_id, definition) => {
+                            message.template(template_id, definition)
+                        }
+                        // Section 8.4: over UDP withdrawals are ignored (FF-TL-04).
+                        TemplateRecord::Withdrawal => message.warn(Warning::WithdrawalIgnored),
+                    }
+                }
+                Ok(SetKind::Templates)
+            }
+            set_id::MIN_DATA.. => message.data(set),
+            // FF-IX-05.
+            _ => Ok(SetKind::Unknown),
+        });
+        if !message.finish_set(outcome)? {
+            break;
+        }
+    }
+    let counts = message.commit();
+    // FF-SQ-01: data records, options included; FF-SQ-02: unknown if a set could not be counted.
+    let units = (counts.undecoded_sets == 0).then_some(counts.data_records as u32);
+    decoder.observe_sequence(
+        domain_index,
+        header.sequence(),
+        units,
+        None,
+        SequenceUnit::Records,
+    );
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! Messages that bring their own templates (v9, IPFIX): split whole, then committed, so that a malformed one leaves nothing
+//! behind (FF-IX-03), with templates taking effect in the order of appearance (FF-IX-07, FF-V9-05).
+
+use crate::batch::{MessageContext, Run};
+use crate::decoder::{Datagram, Decoder};
+use crate::error::{DecodeError, SetLoss, Warning};
+use crate::plan::Piece;
+use crate::staging::{PlanId, RecordSpan};
+use crate::template::Definition;
+use crate::template::cache::{Lookup, Session, WaitingSet};
+use crate::wire::set::Set;
+
+/// One part of a message, checked but not yet in effect.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Template {
+        template_id: u16,
+        plan: Option<PlanId>,
+        is_options: bool,
+    },
+    Records {
+        span: RecordSpan,
+        start: usize,
+        octets: usize,
+        pieces: std::ops::Range<usize>,
+    },
+    Undecodable {
+        template_id: u16,
+        start: usize,
+        octets: usize,
+        why: Lookup,
+    },
+    Warning(Warning),
+}
+
+/// What a set was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SetKind {
+    Templates,
+    Data,
+    /// Of a reserved or unassigned id: skipped by its length.
+    Unknown,
+}
+
+/// What a message held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) template_records: usize,
+    /// Flow Records and options data records.
+    pub(super) data_records: usize,
+    /// Data sets whose records could not be counted.
+    pub(super) undecoded_sets: usize,
+}
+
+/// A message that is being split.
+pub(super) struct Message<'d, 'p> {
+    decoder: &'d mut Decoder,
+    payload: &'p [u8],
+    session: Session,
+    context: MessageContext,
+    steps: Vec<Step>,
+    pieces: Vec<Piece>,
+    defines_templates: bool,
+}
+
+impl<'d, 'p> Message<'d, 'p> {
+    pub(super) fn begin(
+        decoder: &'d mut Decoder,
+        datagram: &Datagram<'p>,
+        context: MessageContext,
+    ) -> Self {
+        let (steps, pieces) = decoder.take_scratch();
+        let session = Session {
+            exporter_port: datagram.exporter_port,
+            local_port: datagram.local_port,
+        };
+        Self {
+            decoder,
+            payload: datagram.payload,
+            session,
+            context,
+            steps,
+            pieces,
+            defines_templates: false,
+        }
+    }
+
+    /// A warning, to be counted if the message is committed.
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.steps.push(Step::Warning(warning));
+    }
+
+    /// A template record.
+    pub(super) fn template(&mut self, template_id: u16, definition: Definition) {
+        let is_options = definition.is_options;
+        let plan = self.decoder.intern(definition);
+        if plan.is_none() {
+            self.warn(Warning::TemplateRefused);
+        }
+        self.defines_templates = true;
+        self.steps.push(Step::Template {
+            template_id,
+            plan,
+            is_options,
+        });
+    }
+
+    /// A data set: its records are counted and checked.
+    pub(super) fn data(&mut self, set: Set<'p>) -> Result<SetKind, DecodeError> {
+        let step = match self.lookup(set.id) {
+            Lookup::Found(plan) => {
+                let first = self.pieces.len();
+                let (records, octets) = self.decoder.split(plan, set.body, &mut self.pieces)?;
+                let context = MessageContext {
+                    template_id: Some(set.id),
+                    ..self.context
+                };
+                Step::Records {
+                    span: RecordSpan {
+                        plan,
+                        records,
+                        context,
+                    },
+                    start: set.offset,
+                    octets,
+                    pieces: first..self.pieces.len(),
+                }
+            }
+            why => Step::Undecodable {
+                template_id: set.id,
+                start: set.offset,
+                octets: set.body.len(),
+                why,
+            },
+        };
+        self.steps.push(step);
+        Ok(SetKind::Data)
+    }
+
+    /// The template in effect: of this message, else of earlier ones.
+    fn lookup(&self, template_id: u16) -> Lookup {
+        if self.defines_templates {
+            let own = self.steps.iter().rev().find_map(|step| match step {
+                Step::Template {
+                    template_id: id,
+                    plan,
+                    ..
+                } if *id == template_id => Some(*plan),
+                _ => None,
+            });
+            if let Some(plan) = own {
+                return plan.map_or(Lookup::Missing, Lookup::Found);
+            }
+        }
+        self.decoder.lookup(
+            self.context.domain_index,
+            self.session,
+            template_id,
+            self.context.received_ns,
+        )
+    }
+
+    /// Ends a set; `false` if no more are to be read. A fault discards the message, or in lenient mode the rest of it (FF-IX-03).
+    pub(super) fn finish_set(
+        &mut self,
+        outcome: Result<SetKind, DecodeError>,
+    ) -> Result<bool, DecodeError> {
+        match outcome {
+            Ok(SetKind::Unknown) => self.warn(Warning::UnknownSet),
+            Ok(SetKind::Templates | SetKind::Data) => {}
+            Err(_) if self.decoder.is_lenient() => {
+                self.warn(Warning::MalformedTail);
+                return Ok(false);
+            }
+            Err(error) => {
+                self.abandon();
+                return Err(error);
+            }
+        }
+        Ok(true)
+    }
+
+    fn abandon(&mut self) {
+        for step in &self.steps {
+            if let Step::Template {
+                plan: Some(plan), ..
+            } = step
+            {
+                self.decoder.release(*plan);
+            }
+        }
+        self.decoder.return_scratch(
+            std::mem::take(&mut self.steps),
+            std::mem::take(&mut self.pieces),
+        );
+    }
+
+    /// Puts everything into effect, in order of appearance.
+    pub(super) fn commit(self) -> Counts {
+        let Self {
+            decoder,
+            payload,
+            session,
+            context,
+            mut steps,
+            pieces,
+            ..
+        } = self;
+        let mut counts = Counts::default();
+        for step in steps.drain(..) {
+            match step {
+                Step::Template {
+                    template_id,
+                    plan,
+                    is_options,
+                } => {
+                    counts.template_records += 1;
+                    decoder.count_template(is_options);
+                    if let Some(plan) = plan {
+                        decoder.store_template(
+                            context.domain_index,
+                            session,
+                            template_id,
+                            plan,
+                            context.received_ns,
+                        );
+                    }
+                }
+                Step::Records {
+                    span,
+                    start,
+                    octets,
+                    pieces: range,
+                } => {
+                    counts.data_records += span.records;
+                    let run = Run {
+                        records: span.records,
+                        context: span.context,
+                    };
+                    decoder.append_records(
+                        span.plan,
+                        &payload[start..start + octets],
+                        &pieces[range],
+                        run,
+                    );
+                }
+                Step::Undecodable {
+                    template_id,
+                    start,
+                    octets,
+                    why,
+                } => {
+                    counts.undecoded_sets += 1;
+                    let body = &payload[start..start + octets];
+                    match why {
+                        Lookup::Expired => {
+                            decoder.stats.discard_set(SetLoss::ExpiredTemplate, octets)
+                        }
+                        Lookup::Missing | Lookup::Ambiguous | Lookup::Found(_) => {
+                            if why == Lookup::Ambiguous {
+                                decoder.stats.warn(Warning::TemplateAmbiguous);
+                            }
+                            let context = MessageContext {
+                                template_id: Some(template_id),
+                                ..context
+                            };
+                            decoder.wait_for_template(WaitingSet {
+                                template_id,
+                                session,
+                                context,
+                                body: body.into(),
+                            });
+                        }
+                    }
+                }
+                Step::Warning(warning) => decoder.stats.warn(warning),
+            }
+        }
+        decoder.return_scratch(steps, pieces);
+        counts
+    }
+}
+
+/// Splits and appends a set that waited; `false` if it does not fit its template.
+pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) -> bool {
+    let mut pieces = Vec::new();
+    let Ok((records, octets)) = decoder.split(plan, &set.body, &mut pieces) else {
+        return false;
+    };
+    decoder.append_records(
+        plan,
+        &set.body[..octets],
+        &pieces,
+        Run {
+            records,
+            context: set.context,
+        },
+    );
+    true
+}

@@ -1,0 +1,116 @@
+//! Counters that add up (architecture section 7).
+
+use crate::error::{DecodeError, SetLoss, Warning};
+
+/// Declares the plain counters once: field, name and meaning together.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
+        /// Counters of one decoder. `*_waiting` are gauges, the others only grow.
+        #[derive(Clone, Debug, Default)]
+        pub struct Stats {
+            $($(#[$doc])* pub $field: u64,)+
+            /// Datagrams discarded, by `DecodeError`.
+            pub datagrams_discarded: [u64; DecodeError::COUNT],
+            /// Sets that will never be decoded, by `SetLoss`.
+            pub sets_discarded: [u64; SetLoss::COUNT],
+            /// Their octets.
+            pub set_octets_discarded: [u64; SetLoss::COUNT],
+            /// Warnings, by `Warning`.
+            pub warnings: [u64; Warning::COUNT],
+        }
+
+        impl Stats {
+            /// Adds another decoder's counters.
+            pub fn merge(&mut self, other: &Self) {
+                $(self.$field += other.$field;)+
+                add(&mut self.datagrams_discarded, &other.datagrams_discarded);
+                add(&mut self.sets_discarded, &other.sets_discarded);
+                add(&mut self.set_octets_discarded, &other.set_octets_discarded);
+                add(&mut self.warnings, &other.warnings);
+            }
+
+            /// All counters, in a stable order; those of a family carry a label.
+            pub fn counters(&self) -> Vec<Counter> {
+                let mut all = vec![$(Counter { name: stringify!($field), label: None, value: self.$field }),+];
+                all.extend(family("datagrams_discarded", DecodeError::ALL.iter().map(|e| e.label()), &self.datagrams_discarded));
+                all.extend(family("sets_discarded", SetLoss::ALL.iter().map(|e| e.label()), &self.sets_discarded));
+                all.extend(family("set_octets_discarded", SetLoss::ALL.iter().map(|e| e.label()), &self.set_octets_discarded));
+                all.extend(family("warnings", Warning::ALL.iter().map(|e| e.label()), &self.warnings));
+                all
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams given to the decoder.
+    datagrams_received,
+    /// Their octets.
+    octets_received,
+    /// Datagrams decoded: received minus discarded.
+    datagrams_decoded,
+    /// Records in decoded messages whose template was known: decoded plus absorbed.
+    records_received,
+    /// Records turned into rows.
+    records_decoded,
+    /// Options data records that only taught something: the `flows` schema has no rows for them.
+    records_absorbed,
+    /// Options data records read (RFC 7011 section 3.4.2).
+    options_records_decoded,
+    /// Template records read.
+    templates_received,
+    /// Options template records read.
+    options_templates_received,
+    /// Data sets now waiting for their template.
+    sets_waiting,
+    /// Their octets.
+    set_octets_waiting,
+    /// Data sets that waited and were decoded.
+    sets_recovered,
+    /// Flow Records lost before us, by sequence numbers that count records (v5-v8, IPFIX).
+    sequence_lost_records,
+    /// Export packets lost before us, by sequence numbers that count packets (v9).
+    sequence_lost_packets,
+}
+
+impl Stats {
+    /// Counts one warning.
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        self.warnings[warning as usize] += 1;
+    }
+
+    /// Counts a set that will never be decoded.
+    pub(crate) fn discard_set(&mut self, loss: SetLoss, octets: usize) {
+        self.sets_discarded[loss as usize] += 1;
+        self.set_octets_discarded[loss as usize] += octets as u64;
+    }
+}
+
+/// One counter, for display and metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Counter {
+    /// E.g. `datagrams_discarded`.
+    pub name: &'static str,
+    /// E.g. `set_overrun`.
+    pub label: Option<&'static str>,
+    /// Its value.
+    pub value: u64,
+}
+
+fn add<const N: usize>(mine: &mut [u64; N], theirs: &[u64; N]) {
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        *mine += theirs;
+    }
+}
+
+fn family<'a>(
+    name: &'static str,
+    labels: impl Iterator<Item = &'static str> + 'a,
+    values: &'a [u64],
+) -> impl Iterator<Item = Counter> + 'a {
+    labels.zip(values).map(move |(label, &value)| Counter {
+        name,
+        label: Some(label),
+        value,
+    })
+}

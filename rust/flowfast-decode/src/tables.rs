@@ -1,0 +1,520 @@
+//! The tables of a decoder: `flows`, or in the `wire` schema one for each set of elements.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use crate::batch::{MessageValue, Table, TableBatch, TableColumn, TableKind};
+use crate::column::Column;
+use crate::convert::{Convert, natural, semantic, timestamp};
+use crate::element::{AbstractDataType, ElementId};
+use crate::error::Warning;
+use crate::plan::{DecodePlan, Edge, FieldSource, Layout, Op, flow_ops, uptime};
+use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
+use crate::stats::Stats;
+use crate::template::options::OptionsFields;
+
+/// Columns that every `wire` table begins with.
+const WIRE_MESSAGE_COLUMNS: [(&str, MessageValue); 8] = [
+    ("_exporter", MessageValue::Exporter),
+    ("_domain", MessageValue::Domain),
+    ("_template", MessageValue::TemplateId),
+    ("_time", MessageValue::ExportTime),
+    ("_received", MessageValue::TimeReceived),
+    ("_type", MessageValue::FormatName),
+    ("_sequence", MessageValue::Sequence),
+    ("_uptime", MessageValue::Uptime),
+];
+
+/// Identifies a column of a `wire` table: two templates with the same set of these share it, whatever their order (FF-ORD-02).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct WireColumn {
+    /// Position among the scope fields, whose order is kept (FF-IX-18); `usize::MAX` for the others.
+    scope: usize,
+    element: ElementId,
+    /// 1 for the first field of this element, 2 for the second, ... (FF-IX-16).
+    occurrence: usize,
+    /// An illegal length or a widened integer makes another column.
+    data_type: DataType,
+}
+
+/// A column of a `wire` table and the field of this template that fills it.
+struct WireField {
+    column: WireColumn,
+    source: FieldSource,
+    convert: Convert,
+    semantic: Option<&'static str>,
+}
+
+/// All tables.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    schema: SchemaKind,
+    /// Columns of `flows`, and those that only feed its scaled ones.
+    selected: Vec<Selected>,
+    hidden: Vec<&'static FlowColumn>,
+    tables: Vec<Option<Table>>,
+    wire_index: HashMap<(bool, Vec<WireColumn>), usize>,
+    /// Plans that write to each table.
+    users: Vec<usize>,
+    free: Vec<usize>,
+}
+
+/// The Arrow schema of `flows` with these columns.
+pub(crate) fn flows_schema(selected: &[Selected]) -> SchemaRef {
+    let fields: Vec<Field> = selected
+        .iter()
+        .map(|column| match column {
+            Selected::Flow(flow) => flow.field(),
+            Selected::Element(element) => {
+                let (data_type, _, semantic) = element_type(*element, None);
+                with_semantic(Field::new(element.column_name(), data_type, true), semantic)
+            }
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Type, conversion and semantic of an element; octets where it is unknown or its length illegal.
+fn element_type(
+    element: ElementId,
+    length: Option<u16>,
+) -> (DataType, Convert, Option<&'static str>) {
+    let known = element.describe().map(|found| found.data_type);
+    // Without a length in hand, the element's own; addresses of either family are then octets.
+    let natural_length = |data_type| match data_type {
+        AbstractDataType::Boolean | AbstractDataType::Unsigned8 | AbstractDataType::Signed8 => 1,
+        AbstractDataType::Unsigned16 | AbstractDataType::Signed16 => 2,
+        AbstractDataType::MacAddress => 6,
+        AbstractDataType::Unsigned64 | AbstractDataType::Signed64 | AbstractDataType::Float64 => 8,
+        AbstractDataType::DateTimeMilliseconds
+        | AbstractDataType::DateTimeMicroseconds
+        | AbstractDataType::DateTimeNanoseconds => 8,
+        AbstractDataType::Ipv6Address => 16,
+        AbstractDataType::IpAddress => 0,
+        _ => 4,
+    };
+    let found = known.and_then(|data_type| {
+        let (arrow, convert) = natural(data_type, length.unwrap_or(natural_length(data_type)))?;
+        Some((arrow, convert, semantic(data_type)))
+    });
+    found.unwrap_or((DataType::Binary, Convert::Octets, None))
+}
+
+impl Tables {
+    pub(crate) fn new(schema: SchemaKind, selected: Vec<Selected>) -> Self {
+        let mut tables = Self {
+            schema,
+            hidden: hidden_columns(&selected),
+            selected,
+            tables: Vec::new(),
+            wire_index: HashMap::new(),
+            users: Vec::new(),
+            free: Vec::new(),
+        };
+        if schema == SchemaKind::Flows {
+            let table = tables.flows_table();
+            tables.add(table);
+        }
+        tables
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Table> {
+        self.tables.get_mut(index)?.as_mut()
+    }
+
+    /// Rows in all tables.
+    pub(crate) fn rows(&self) -> usize {
+        self.tables.iter().flatten().map(Table::rows).sum()
+    }
+
+    /// Octets in all tables, about.
+    pub(crate) fn octets(&self) -> usize {
+        self.tables.iter().flatten().map(Table::octets).sum()
+    }
+
+    /// All rows, a batch a table. `wire` tables that no plan writes to any more go.
+    pub(crate) fn flush(&mut self) -> Vec<TableBatch> {
+        let batches = self
+            .tables
+            .iter_mut()
+            .flatten()
+            .filter_map(Table::flush)
+            .collect();
+        if self.schema == SchemaKind::Wire {
+            for index in 0..self.tables.len() {
+                if self.users[index] == 0 && self.tables[index].take().is_some() {
+                    self.free.push(index);
+                    self.wire_index.retain(|_, table| *table != index);
+                }
+            }
+        }
+        batches
+    }
+
+    /// Plans that wrote to these tables, one entry a plan, are gone.
+    pub(crate) fn release(&mut self, users: &[usize]) {
+        for &index in users {
+            self.users[index] -= 1;
+        }
+    }
+
+    /// Compiles a template against the schema.
+    pub(crate) fn compile(&mut self, layout: &Layout<'_>, stats: &mut Stats) -> DecodePlan {
+        warn_about_octets(layout, stats);
+        let is_options = layout.definition.is_options;
+        let options = if is_options {
+            OptionsFields::find(layout)
+        } else {
+            None
+        };
+        let (table, ops) = match self.schema {
+            SchemaKind::Flows if is_options => (None, Vec::new()),
+            SchemaKind::Flows => (Some(0), self.flow_plan(layout)),
+            SchemaKind::Wire => {
+                let (table, ops) = self.wire_plan(layout);
+                (Some(table), ops)
+            }
+        };
+        if let Some(table) = table {
+            self.users[table] += 1;
+        }
+        DecodePlan {
+            shape: layout.shape.clone(),
+            is_options,
+            table,
+            ops: ops.into(),
+            options,
+        }
+    }
+
+    fn add(&mut self, table: Table) -> usize {
+        if let Some(index) = self.free.pop() {
+            self.tables[index] = Some(table);
+            return index;
+        }
+        self.tables.push(Some(table));
+        self.users.push(0);
+        self.tables.len() - 1
+    }
+
+    fn flows_table(&self) -> Table {
+        let schema = flows_schema(&self.selected);
+        let position = |name: &str| {
+            let shown = self
+                .selected
+                .iter()
+                .position(|column| matches!(column, Selected::Flow(flow) if flow.name == name));
+            shown.or_else(|| {
+                Some(self.selected.len() + self.hidden.iter().position(|flow| flow.name == name)?)
+            })
+        };
+        let scaled = |value| TableColumn::Scaled {
+            value: position(value).unwrap_or_default(),
+            rate: position("sampling_rate").unwrap_or_default(),
+        };
+        let column = |flow: &FlowColumn| match flow.value {
+            Value::FormatName => TableColumn::Message(MessageValue::FormatName),
+            Value::TimeReceived => TableColumn::Message(MessageValue::TimeReceived),
+            Value::Exporter => TableColumn::Message(MessageValue::Exporter),
+            Value::Domain => TableColumn::Message(MessageValue::Domain),
+            Value::Sequence => TableColumn::Message(MessageValue::Sequence),
+            Value::TemplateId => TableColumn::Message(MessageValue::TemplateId),
+            Value::BytesScaled => scaled("bytes"),
+            Value::PacketsScaled => scaled("packets"),
+            _ => TableColumn::Field(Column::new(&flow.data_type())),
+        };
+        let shown = self
+            .selected
+            .iter()
+            .enumerate()
+            .map(|(index, selected)| match selected {
+                Selected::Flow(flow) => column(flow),
+                Selected::Element(_) => {
+                    TableColumn::Field(Column::new(schema.field(index).data_type()))
+                }
+            });
+        let columns = shown
+            .chain(self.hidden.iter().map(|flow| column(flow)))
+            .collect();
+        Table::new("flows".into(), TableKind::Flows, schema.clone(), columns)
+    }
+
+    fn flow_plan(&self, layout: &Layout<'_>) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for (index, selected) in self.selected.iter().enumerate() {
+            match selected {
+                Selected::Flow(flow) => flow_ops(layout, index, flow, &mut ops),
+                Selected::Element(element) => ops.extend(element_op(layout, index, *element)),
+            }
+        }
+        for (index, flow) in self.hidden.iter().enumerate() {
+            flow_ops(layout, self.selected.len() + index, flow, &mut ops);
+        }
+        ops
+    }
+
+    fn wire_plan(&mut self, layout: &Layout<'_>) -> (usize, Vec<Op>) {
+        let mut fields = wire_fields(layout);
+        fields.sort_by(|a, b| a.column.cmp(&b.column));
+        let is_options = layout.definition.is_options;
+        // Times relative to the exporter's start are also given as absolute ones, unless the exporter sends those itself.
+        let base = WIRE_MESSAGE_COLUMNS.len() + fields.len();
+        let mut derived = Vec::new();
+        for (name, sent, edge) in [
+            ("flowStartMilliseconds", 152, Edge::Start),
+            ("flowEndMilliseconds", 153, Edge::End),
+        ] {
+            if layout.find(ElementId::iana(sent)).is_none()
+                && let Some(op) = uptime(layout, base + derived.len(), edge, TimeUnit::Millisecond)
+            {
+                derived.push(Derived { name, op });
+            }
+        }
+        let key: Vec<WireColumn> = fields
+            .iter()
+            .map(|field| field.column.clone())
+            .chain(derived.iter().map(|d| d.key()))
+            .collect();
+        let table = match self.wire_index.get(&(is_options, key.clone())) {
+            Some(&table) => table,
+            None => {
+                let table = self.add(wire_table(is_options, &key, &fields, &derived));
+                self.wire_index.insert((is_options, key), table);
+                table
+            }
+        };
+        let ops = fields.iter().enumerate().map(|(index, field)| Op::Field {
+            column: WIRE_MESSAGE_COLUMNS.len() + index,
+            source: field.source,
+            convert: field.convert,
+        });
+        (
+            table,
+            ops.chain(derived.into_iter().map(|d| d.op)).collect(),
+        )
+    }
+}
+
+/// A column that is computed while decoding.
+struct Derived {
+    name: &'static str,
+    op: Op,
+}
+
+impl Derived {
+    /// Ids above any element's keep derived columns apart from sent ones.
+    fn key(&self) -> WireColumn {
+        let id = if self.name == "flowStartMilliseconds" {
+            u32::MAX - 1
+        } else {
+            u32::MAX
+        };
+        WireColumn {
+            scope: usize::MAX,
+            element: ElementId { pen: u32::MAX, id },
+            occurrence: 1,
+            data_type: timestamp(TimeUnit::Millisecond),
+        }
+    }
+}
+
+/// What `bytes_scaled` and `packets_scaled` are computed from and nobody asked to see.
+fn hidden_columns(selected: &[Selected]) -> Vec<&'static FlowColumn> {
+    let has = |name: &str| {
+        selected
+            .iter()
+            .any(|column| matches!(column, Selected::Flow(flow) if flow.name == name))
+    };
+    let mut needed = Vec::new();
+    for (scaled, value) in [("bytes_scaled", "bytes"), ("packets_scaled", "packets")] {
+        if has(scaled) {
+            needed.extend([value, "sampling_rate"]);
+        }
+    }
+    FLOW_COLUMNS
+        .iter()
+        .filter(|flow| needed.contains(&flow.name) && !has(flow.name))
+        .collect()
+}
+
+/// Fills an extra column of `flows`, if the template's field is what the column was made for.
+fn element_op(layout: &Layout<'_>, column: usize, element: ElementId) -> Option<Op> {
+    let (source, length) = layout.find(element)?;
+    let (wanted, convert, _) = element_type(element, None);
+    let (data_type, ..) = element_type(element, Some(length));
+    // Integers are checked value by value; anything else must have the column's own type.
+    let fits = data_type == wanted
+        || convert == crate::convert::UNSIGNED && data_type.is_unsigned_integer();
+    let convert = match convert {
+        Convert::Text { .. } => Convert::Text {
+            trim: length != crate::template::VARIABLE,
+        },
+        other => other,
+    };
+    fits.then_some(Op::Field {
+        column,
+        source,
+        convert,
+    })
+}
+
+fn wire_fields(layout: &Layout<'_>) -> Vec<WireField> {
+    let scope_count = usize::from(layout.definition.scope_count);
+    let mut occurrences: HashMap<ElementId, usize> = HashMap::new();
+    let fields = layout.values().map(|(index, element, length, source)| {
+        let occurrence = occurrences.entry(element).or_insert(0);
+        *occurrence += 1;
+        let (data_type, convert, semantic) =
+            scope_type(element, length).unwrap_or_else(|| element_type(element, Some(length)));
+        let scope = if index < scope_count {
+            index
+        } else {
+            usize::MAX
+        };
+        WireField {
+            column: WireColumn {
+                scope,
+                element,
+                occurrence: *occurrence,
+                data_type,
+            },
+            source,
+            convert,
+            semantic,
+        }
+    });
+    fields.collect()
+}
+
+/// v9 scopes have no data type of their own (RFC 3954 section 6.1): four octets of the System scope are the exporter's address,
+/// other short ones are numbers.
+fn scope_type(
+    element: ElementId,
+    length: u16,
+) -> Option<(DataType, Convert, Option<&'static str>)> {
+    let scope = element
+        .id
+        .checked_sub(crate::element::NETFLOW9_SCOPE_BASE)
+        .filter(|_| element.pen == 0)?;
+    match (scope, length) {
+        (1, 4) => Some((DataType::FixedSizeBinary(4), Convert::Fixed, Some("ip"))),
+        (2..=5, 1..=8) => natural(AbstractDataType::Unsigned32, length.max(4))
+            .map(|(data_type, convert)| (data_type, convert, None)),
+        _ => None,
+    }
+}
+
+/// Counts fields that are kept as octets because nothing better is known (FF-IX-17, FF-DT-02).
+fn warn_about_octets(layout: &Layout<'_>, stats: &mut Stats) {
+    for (_, element, length, _) in layout.values() {
+        match element.describe() {
+            None => stats.warn(Warning::UnknownElement),
+            Some(known) if natural(known.data_type, length).is_none() => {
+                stats.warn(Warning::IllegalFieldLength)
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn wire_table(
+    is_options: bool,
+    key: &[WireColumn],
+    fields: &[WireField],
+    derived: &[Derived],
+) -> Table {
+    let mut names: Vec<String> = Vec::new();
+    let mut arrow_fields: Vec<Field> = WIRE_MESSAGE_COLUMNS
+        .iter()
+        .map(|(name, value)| message_field(name, *value))
+        .collect();
+    for WireField {
+        column, semantic, ..
+    } in fields
+    {
+        let mut name = column.element.column_name();
+        // Two elements of one name: the second goes by its number.
+        if column.occurrence == 1 && names.contains(&name) {
+            name = format!("e{}_i{}", column.element.pen, column.element.id);
+        }
+        if column.occurrence > 1 {
+            name = format!("{name}_{}", column.occurrence);
+        }
+        names.push(name.clone());
+        let field = with_semantic(Field::new(name, column.data_type.clone(), true), *semantic);
+        let mut metadata = field.metadata().clone();
+        metadata.insert(
+            "flowfast.element".to_owned(),
+            format!("{}:{}", column.element.pen, column.element.id),
+        );
+        if column.scope != usize::MAX {
+            metadata.insert("flowfast.scope".to_owned(), "true".to_owned());
+        }
+        arrow_fields.push(field.with_metadata(metadata));
+    }
+    arrow_fields.extend(
+        derived
+            .iter()
+            .map(|d| Field::new(d.name, timestamp(TimeUnit::Millisecond), true)),
+    );
+    let columns = WIRE_MESSAGE_COLUMNS
+        .iter()
+        .map(|(_, value)| TableColumn::Message(*value));
+    let columns = columns
+        .chain(
+            arrow_fields[WIRE_MESSAGE_COLUMNS.len()..]
+                .iter()
+                .map(|field| TableColumn::Field(Column::new(field.data_type()))),
+        )
+        .collect();
+    let kind = if is_options {
+        TableKind::Options
+    } else {
+        TableKind::Data
+    };
+    let name = format!("{}-{:016x}", kind.name(), fingerprint(key));
+    Table::new(
+        name.into(),
+        kind,
+        Arc::new(Schema::new(arrow_fields)),
+        columns,
+    )
+}
+
+fn message_field(name: &str, value: MessageValue) -> Field {
+    let data_type = match value {
+        MessageValue::FormatName => {
+            DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into())
+        }
+        MessageValue::TimeReceived => timestamp(TimeUnit::Microsecond),
+        MessageValue::ExportTime => timestamp(TimeUnit::Millisecond),
+        MessageValue::Exporter => DataType::FixedSizeBinary(16),
+        MessageValue::Domain | MessageValue::Sequence | MessageValue::Uptime => DataType::UInt32,
+        MessageValue::TemplateId => DataType::UInt16,
+    };
+    with_semantic(
+        Field::new(name, data_type, true),
+        (value == MessageValue::Exporter).then_some("ip"),
+    )
+}
+
+/// A table's name must not change from run to run: FNV-1a over its elements.
+fn fingerprint(key: &[WireColumn]) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for column in key {
+        let text = format!(
+            "{}:{}:{}:{}:{};",
+            column.scope,
+            column.element.pen,
+            column.element.id,
+            column.occurrence,
+            column.data_type
+        );
+        for octet in text.bytes() {
+            hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    hash
+}

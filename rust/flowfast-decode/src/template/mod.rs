@@ -1,0 +1,54 @@
+//! Templates (RFC 7011 section 3.4): what a data record looks like.
+
+pub(crate) mod cache;
+pub(crate) mod options;
+
+use crate::element::ElementId;
+
+/// The length that announces a variable-length field (RFC 7011 section 7).
+pub(crate) const VARIABLE: u16 = 65535;
+
+/// One field of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FieldSpecifier {
+    pub(crate) element: ElementId,
+    /// Octets in each record, or `VARIABLE`.
+    pub(crate) length: u16,
+}
+
+/// What the time fields of a format are relative to; part of a plan's identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TimeBase {
+    /// The message header has sysUpTime (NetFlow v1-v9).
+    Header,
+    /// It has not (IPFIX): element 160 of the record, if any (FF-DT-08).
+    Record,
+}
+
+/// The layout of a record, without the id it goes by: equal definitions share one plan.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Definition {
+    pub(crate) fields: Box<[FieldSpecifier]>,
+    /// The first so many fields are scope; 0 for Flow Records.
+    pub(crate) scope_count: u16,
+    pub(crate) is_options: bool,
+    pub(crate) time_base: TimeBase,
+    /// ICMP type and code stand in the destination port (NetFlow v1-v8; spec 2.1.4).
+    pub(crate) icmp_in_port: bool,
+}
+
+impl Definition {
+    /// Octets of the shortest record (RFC 7011 section 9: one octet per variable-length field).
+    pub(crate) fn min_record_len(&self) -> usize {
+        self.fields
+            .iter()
+            .map(|f| {
+                if f.length == VARIABLE {
+                    1
+                } else {
+                    usize::from(f.length)
+                }
+            })
+            .sum()
+    }
+}

@@ -1,0 +1,240 @@
+//! IPFIX (RFC 7011 section 3): message header, template and options template sets.
+
+use super::set::Sets;
+use crate::bytes::{be16, be32};
+use crate::element::ElementId;
+use crate::error::DecodeError;
+use crate::template::{Definition, FieldSpecifier, TimeBase};
+
+/// Set ids (RFC 7011 section 3.3.2).
+pub(crate) mod set_id {
+    pub(crate) const TEMPLATE: u16 = 2;
+    pub(crate) const OPTIONS_TEMPLATE: u16 = 3;
+    pub(crate) const MIN_DATA: u16 = 256;
+}
+
+/// The bit of an element id that announces an enterprise number (RFC 7011 section 3.2).
+const ENTERPRISE_BIT: u16 = 0x8000;
+
+mod offset {
+    pub(super) const LENGTH: usize = 2;
+    pub(super) const EXPORT_TIME: usize = 4;
+    pub(super) const SEQUENCE: usize = 8;
+    pub(super) const OBSERVATION_DOMAIN_ID: usize = 12;
+    pub(super) const END: usize = 16;
+}
+
+/// An IPFIX message as long as its header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IpfixMessage<'a> {
+    bytes: &'a [u8],
+    trailing_octets: usize,
+}
+
+impl<'a> IpfixMessage<'a> {
+    /// Ensures that no getter will panic (FF-IX-03, FF-IX-04).
+    pub(crate) fn new_checked(datagram: &'a [u8]) -> Result<Self, DecodeError> {
+        if datagram.len() < offset::END {
+            return Err(DecodeError::HeaderTruncated);
+        }
+        let length = usize::from(be16(datagram, offset::LENGTH));
+        if !(offset::END..=datagram.len()).contains(&length) {
+            return Err(DecodeError::MessageLength);
+        }
+        Ok(Self {
+            bytes: &datagram[..length],
+            trailing_octets: datagram.len() - length,
+        })
+    }
+
+    /// When the message was sent, seconds since the UNIX epoch.
+    pub(crate) fn export_time(&self) -> u32 {
+        be32(self.bytes, offset::EXPORT_TIME)
+    }
+
+    /// Data records sent before this message (FF-SQ-01).
+    pub(crate) fn sequence(&self) -> u32 {
+        be32(self.bytes, offset::SEQUENCE)
+    }
+
+    /// The Observation Domain.
+    pub(crate) fn observation_domain_id(&self) -> u32 {
+        be32(self.bytes, offset::OBSERVATION_DOMAIN_ID)
+    }
+
+    /// Octets of the datagram after the message (FF-IX-04).
+    pub(crate) fn trailing_octets(&self) -> usize {
+        self.trailing_octets
+    }
+
+    /// The sets.
+    pub(crate) fn sets(&self) -> Sets<'a> {
+        Sets::new(self.bytes, offset::END)
+    }
+}
+
+/// What a template record says.
+#[derive(Debug)]
+pub(crate) enum TemplateRecord {
+    /// Records with this id look so.
+    Definition(u16, Definition),
+    /// The id (2 and 3: every id) is used no more (RFC 7011 section 8.1).
+    Withdrawal,
+}
+
+/// Template records of a template set or options template set (RFC 7011 section 3.4).
+#[derive(Debug)]
+pub(crate) struct TemplateRecords<'a> {
+    rest: &'a [u8],
+    is_options: bool,
+}
+
+impl<'a> TemplateRecords<'a> {
+    /// `body`: the set without its header.
+    pub(crate) fn new(body: &'a [u8], is_options: bool) -> Self {
+        Self {
+            rest: body,
+            is_options,
+        }
+    }
+
+    fn parse(&mut self, bytes: &'a [u8]) -> Result<TemplateRecord, DecodeError> {
+        let (template_id, field_count) = (be16(bytes, 0), be16(bytes, 2));
+        let withdraw_all = if self.is_options {
+            set_id::OPTIONS_TEMPLATE
+        } else {
+            set_id::TEMPLATE
+        };
+        if template_id < set_id::MIN_DATA && !(template_id == withdraw_all && field_count == 0) {
+            return Err(DecodeError::TemplateId);
+        }
+        if field_count == 0 {
+            self.rest = &bytes[4..];
+            return Ok(TemplateRecord::Withdrawal);
+        }
+        let mut at = 4;
+        let mut scope_count = 0;
+        if self.is_options {
+            scope_count = be16(bytes.get(4..6).ok_or(DecodeError::TemplateOverrun)?, 0);
+            at = 6;
+            // FF-IX-13.
+            if scope_count == 0 || scope_count > field_count {
+                return Err(DecodeError::ScopeCount);
+            }
+        }
+        // No more specifiers than there are octets: nothing is allocated on the word of the wire.
+        let mut fields = Vec::with_capacity(usize::from(field_count).min(bytes.len() / 4));
+        for _ in 0..field_count {
+            let specifier = bytes.get(at..at + 4).ok_or(DecodeError::TemplateOverrun)?;
+            let (id, length) = (be16(specifier, 0), be16(specifier, 2));
+            at += 4;
+            let mut pen = 0;
+            if id & ENTERPRISE_BIT != 0 {
+                pen = be32(
+                    bytes.get(at..at + 4).ok_or(DecodeError::TemplateOverrun)?,
+                    0,
+                );
+                at += 4;
+            }
+            let element = ElementId {
+                pen,
+                id: u32::from(id & !ENTERPRISE_BIT),
+            };
+            fields.push(FieldSpecifier { element, length });
+        }
+        self.rest = &bytes[at..];
+        let definition = Definition {
+            fields: fields.into(),
+            scope_count,
+            is_options: self.is_options,
+            time_base: TimeBase::Record,
+            icmp_in_port: false,
+        };
+        Ok(TemplateRecord::Definition(template_id, definition))
+    }
+}
+
+impl Iterator for TemplateRecords<'_> {
+    type Item = Result<TemplateRecord, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = std::mem::take(&mut self.rest);
+        // Section 3.3.1: padding is shorter than any record. Exporters that pad with more write zeros.
+        if bytes.len() < 4 || be32(bytes, 0) == 0 {
+            return None;
+        }
+        Some(self.parse(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_length_is_believed_only_inside_the_datagram() {
+        let mut bytes = vec![0; 20];
+        bytes[..4].copy_from_slice(&[0, 10, 0, 16]);
+        assert_eq!(
+            IpfixMessage::new_checked(&bytes).unwrap().trailing_octets(),
+            4
+        );
+        bytes[3] = 21;
+        assert_eq!(
+            IpfixMessage::new_checked(&bytes).unwrap_err(),
+            DecodeError::MessageLength
+        );
+        bytes[3] = 15;
+        assert_eq!(
+            IpfixMessage::new_checked(&bytes).unwrap_err(),
+            DecodeError::MessageLength
+        );
+    }
+
+    #[test]
+    fn enterprise_numbers_follow_their_specifier() {
+        // RFC 7011 section 3.2.
+        let body = [1, 0, 0, 2, 0x80, 7, 0, 2, 0, 0, 3, 0xe7, 0, 4, 0, 1];
+        let Some(Ok(TemplateRecord::Definition(256, definition))) =
+            TemplateRecords::new(&body, false).next()
+        else {
+            panic!()
+        };
+        assert_eq!(definition.fields[0].element, ElementId { pen: 999, id: 7 });
+        assert_eq!(definition.fields[1].element, ElementId::iana(4));
+    }
+
+    #[test]
+    fn scope_counts() {
+        // FF-IX-13.
+        let template = |fields: u8, scopes: u8| [1, 0, 0, fields, 0, scopes, 0, 4, 0, 1];
+        for (fields, scopes, want) in [(1, 0, true), (1, 2, true), (1, 1, false)] {
+            let body = template(fields, scopes);
+            let first = TemplateRecords::new(&body, true).next().unwrap();
+            assert_eq!(
+                matches!(first, Err(DecodeError::ScopeCount)),
+                want,
+                "{fields} {scopes}"
+            );
+        }
+    }
+
+    #[test]
+    fn withdrawals_have_no_scope_count() {
+        // RFC 7011 section 8.1; FF-IX-14.
+        let mut records = TemplateRecords::new(&[1, 0, 0, 0, 0, 3, 0, 0], true);
+        assert!(matches!(
+            records.next(),
+            Some(Ok(TemplateRecord::Withdrawal))
+        ));
+        assert!(matches!(
+            records.next(),
+            Some(Ok(TemplateRecord::Withdrawal))
+        ));
+        assert!(records.next().is_none());
+        assert!(matches!(
+            TemplateRecords::new(&[0, 2, 0, 0], true).next(),
+            Some(Err(DecodeError::TemplateId))
+        ));
+    }
+}

@@ -1,0 +1,8 @@
+//! Views of the bytes on the wire, one file per format, all the same shape: a constructor that checks, getters that then
+//! cannot fail, tests. No state, no meaning.
+
+pub(crate) mod fixed;
+pub(crate) mod ipfix;
+mod layouts;
+pub(crate) mod netflow9;
+pub(crate) mod set;

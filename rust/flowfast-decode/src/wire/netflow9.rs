@@ -1,0 +1,180 @@
+//! NetFlow v9 (RFC 3954): packet header, template and options template FlowSets.
+
+use super::set::Sets;
+use crate::bytes::{be16, be32};
+use crate::element::ElementId;
+use crate::error::DecodeError;
+use crate::template::{Definition, FieldSpecifier, TimeBase};
+
+/// FlowSet ids (RFC 3954 sections 5.2 and 6.1).
+pub(crate) mod set_id {
+    pub(crate) const TEMPLATE: u16 = 0;
+    pub(crate) const OPTIONS_TEMPLATE: u16 = 1;
+    pub(crate) const MIN_DATA: u16 = 256;
+}
+
+mod offset {
+    pub(super) const COUNT: usize = 2;
+    pub(super) const SYS_UPTIME: usize = 4;
+    pub(super) const UNIX_SECS: usize = 8;
+    pub(super) const SEQUENCE: usize = 12;
+    pub(super) const SOURCE_ID: usize = 16;
+    pub(super) const END: usize = 20;
+}
+
+/// A datagram that holds a whole v9 header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Netflow9Packet<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Netflow9Packet<'a> {
+    /// Ensures that no getter will panic.
+    pub(crate) fn new_checked(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        if bytes.len() < offset::END {
+            return Err(DecodeError::HeaderTruncated);
+        }
+        Ok(Self { bytes })
+    }
+
+    /// Records in the packet, as its exporter counts them: not to be relied on (FF-V9-03).
+    pub(crate) fn count(&self) -> u16 {
+        be16(self.bytes, offset::COUNT)
+    }
+
+    /// Milliseconds since the exporter started.
+    pub(crate) fn sys_uptime_ms(&self) -> u32 {
+        be32(self.bytes, offset::SYS_UPTIME)
+    }
+
+    /// When the packet was sent, seconds since the UNIX epoch.
+    pub(crate) fn unix_secs(&self) -> u32 {
+        be32(self.bytes, offset::UNIX_SECS)
+    }
+
+    /// Export packets sent before this one (FF-V9-04).
+    pub(crate) fn sequence(&self) -> u32 {
+        be32(self.bytes, offset::SEQUENCE)
+    }
+
+    /// The Observation Domain.
+    pub(crate) fn source_id(&self) -> u32 {
+        be32(self.bytes, offset::SOURCE_ID)
+    }
+
+    /// The FlowSets.
+    pub(crate) fn sets(&self) -> Sets<'a> {
+        Sets::new(self.bytes, offset::END)
+    }
+}
+
+/// Template records of a template FlowSet (RFC 3954 section 5.2) or options template FlowSet (section 6.1).
+#[derive(Debug)]
+pub(crate) struct TemplateRecords<'a> {
+    rest: &'a [u8],
+    is_options: bool,
+}
+
+impl<'a> TemplateRecords<'a> {
+    /// `body`: the FlowSet without its header.
+    pub(crate) fn new(body: &'a [u8], is_options: bool) -> Self {
+        Self {
+            rest: body,
+            is_options,
+        }
+    }
+
+    fn parse(&mut self, bytes: &'a [u8]) -> Result<(u16, Definition), DecodeError> {
+        let template_id = be16(bytes, 0);
+        if template_id < set_id::MIN_DATA {
+            return Err(DecodeError::TemplateId);
+        }
+        let (header_len, scope_count, field_count) = if self.is_options {
+            if bytes.len() < 6 {
+                return Err(DecodeError::TemplateOverrun);
+            }
+            // Section 6.1: lengths in octets, four a specifier.
+            (
+                6,
+                be16(bytes, 2) / 4,
+                usize::from(be16(bytes, 2) / 4) + usize::from(be16(bytes, 4) / 4),
+            )
+        } else {
+            (4, 0, usize::from(be16(bytes, 2)))
+        };
+        let specifiers = bytes
+            .get(header_len..header_len + 4 * field_count)
+            .ok_or(DecodeError::TemplateOverrun)?;
+        self.rest = &bytes[header_len + specifiers.len()..];
+        let fields = specifiers
+            .chunks_exact(4)
+            .enumerate()
+            .map(|(index, specifier)| FieldSpecifier {
+                element: if index < usize::from(scope_count) {
+                    ElementId::netflow9_scope(be16(specifier, 0))
+                } else {
+                    ElementId::netflow9(be16(specifier, 0))
+                },
+                length: be16(specifier, 2),
+            })
+            .collect();
+        let definition = Definition {
+            fields,
+            scope_count,
+            is_options: self.is_options,
+            time_base: TimeBase::Header,
+            icmp_in_port: false,
+        };
+        Ok((template_id, definition))
+    }
+}
+
+impl Iterator for TemplateRecords<'_> {
+    /// Template id and definition. A definition may be empty: the caller refuses it (FF-V9-13).
+    type Item = Result<(u16, Definition), DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = std::mem::take(&mut self.rest);
+        // FF-V9-09: fewer than four octets, or a zero template id, are padding.
+        if bytes.len() < 4 || be16(bytes, 0) == 0 {
+            return None;
+        }
+        Some(self.parse(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn template_records_until_padding() {
+        let body = [1, 0, 0, 1, 0, 8, 0, 4, 1, 1, 0, 1, 0, 4, 0, 1, 0, 0, 0, 0];
+        let ids: Vec<_> = TemplateRecords::new(&body, false)
+            .map(|r| r.map(|(id, d)| (id, d.fields.len())))
+            .collect();
+        assert_eq!(ids, [Ok((256, 1)), Ok((257, 1))]);
+    }
+
+    #[test]
+    fn options_template_scopes_come_first() {
+        // RFC 3954 section 6.1: option_scope_length and option_length are octets. FF-V9-11.
+        let body = [1, 0, 0, 4, 0, 8, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
+        let (id, definition) = TemplateRecords::new(&body, true).next().unwrap().unwrap();
+        assert_eq!(
+            (id, definition.scope_count, definition.min_record_len()),
+            (256, 1, 9)
+        );
+        assert_eq!(definition.fields[0].element, ElementId::netflow9_scope(1));
+    }
+
+    #[test]
+    fn template_longer_than_its_set() {
+        let mut records = TemplateRecords::new(&[1, 0, 0, 2, 0, 8, 0, 4], false);
+        assert_eq!(
+            records.next().unwrap().unwrap_err(),
+            DecodeError::TemplateOverrun
+        );
+        assert!(records.next().is_none());
+    }
+}
