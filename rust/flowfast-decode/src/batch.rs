@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use arrow_array::builder::FixedSizeBinaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
 
-use crate::column::{Column, Keys, Primitive};
+use crate::column::{Address, Addresses, Column, Keys, Primitive, Zeros};
+use crate::convert::timestamp;
 
 /// Format names, as the `type` column shows them.
 pub(crate) static FORMAT_NAMES: &[&str] = &[
@@ -48,7 +48,7 @@ pub(crate) struct MessageContext {
     /// Index of the Observation Domain's state.
     pub(crate) domain_index: usize,
     /// IPv4 as `::ffff:a.b.c.d`.
-    pub(crate) exporter: [u8; 16],
+    pub(crate) exporter: Address,
     pub(crate) domain: Option<u32>,
     pub(crate) sequence: Option<u32>,
     pub(crate) template_id: Option<u16>,
@@ -197,7 +197,7 @@ impl Table {
     }
 
     /// All rows as a batch; the table is empty afterwards. `None` if it was.
-    pub(crate) fn flush(&mut self) -> Option<TableBatch> {
+    pub(crate) fn flush(&mut self, zeros: &mut Zeros) -> Option<TableBatch> {
         if self.rows == 0 {
             return None;
         }
@@ -211,9 +211,11 @@ impl Table {
                 TableColumn::Field(column) => {
                     let data_type = field
                         .map_or_else(|| hidden_type(column), |field| field.data_type().clone());
-                    Some(column.finish(&data_type, rows))
+                    Some(column.finish(&data_type, rows, zeros))
                 }
-                TableColumn::Message(value) => Some(message_column(*value, &self.runs, rows)),
+                TableColumn::Message(value) => {
+                    Some(message_column(*value, &self.runs, rows, zeros))
+                }
                 TableColumn::Scaled { .. } => None,
             });
         }
@@ -259,54 +261,51 @@ fn scale(value: &ArrayRef, rate: &ArrayRef) -> ArrayRef {
     Arc::new(scaled.collect::<UInt64Array>())
 }
 
-fn message_column(value: MessageValue, runs: &[Run], rows: usize) -> ArrayRef {
-    match value {
+fn message_column(value: MessageValue, runs: &[Run], rows: usize, zeros: &mut Zeros) -> ArrayRef {
+    let (mut column, data_type) = match value {
         MessageValue::FormatName => {
             let mut keys = Keys::default();
             for run in runs {
                 keys.extend_constant(FORMAT_NAMES, run.context.format as u8, run.records);
             }
-            Column::Keys(keys).finish(
-                &DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
-                rows,
+            (
+                Column::Keys(keys),
+                DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
             )
         }
         MessageValue::Exporter => {
-            let mut builder = FixedSizeBinaryBuilder::with_capacity(rows, 16);
+            let mut addresses = Addresses::default();
             for run in runs {
-                for _ in 0..run.records {
-                    builder
-                        .append_value(run.context.exporter)
-                        .expect("an address has 16 octets");
-                }
+                addresses.extend_constant(run.context.exporter, run.records);
             }
-            Arc::new(builder.finish())
+            (Column::Addresses(addresses), DataType::FixedSizeBinary(16))
         }
         MessageValue::TimeReceived => {
-            Column::I64(by_run(runs, |context| Some(context.received_ns / 1000))).finish(
-                &crate::convert::timestamp(arrow_schema::TimeUnit::Microsecond),
-                rows,
-            )
+            let times = by_run(runs, |context| Some(context.received_ns / 1000));
+            (Column::I64(times), timestamp(TimeUnit::Microsecond))
         }
         MessageValue::ExportTime => {
-            Column::I64(by_run(runs, |context| Some(context.export_time_ms))).finish(
-                &crate::convert::timestamp(arrow_schema::TimeUnit::Millisecond),
-                rows,
-            )
+            let times = by_run(runs, |context| Some(context.export_time_ms));
+            (Column::I64(times), timestamp(TimeUnit::Millisecond))
         }
-        MessageValue::Domain => {
-            Column::U32(by_run(runs, |context| context.domain)).finish(&DataType::UInt32, rows)
-        }
-        MessageValue::Sequence => {
-            Column::U32(by_run(runs, |context| context.sequence)).finish(&DataType::UInt32, rows)
-        }
-        MessageValue::Uptime => {
-            Column::U32(by_run(runs, |context| context.uptime_ms)).finish(&DataType::UInt32, rows)
-        }
-        MessageValue::TemplateId => {
-            Column::U16(by_run(runs, |context| context.template_id)).finish(&DataType::UInt16, rows)
-        }
-    }
+        MessageValue::Domain => (
+            Column::U32(by_run(runs, |context| context.domain)),
+            DataType::UInt32,
+        ),
+        MessageValue::Sequence => (
+            Column::U32(by_run(runs, |context| context.sequence)),
+            DataType::UInt32,
+        ),
+        MessageValue::Uptime => (
+            Column::U32(by_run(runs, |context| context.uptime_ms)),
+            DataType::UInt32,
+        ),
+        MessageValue::TemplateId => (
+            Column::U16(by_run(runs, |context| context.template_id)),
+            DataType::UInt16,
+        ),
+    };
+    column.finish(&data_type, rows, zeros)
 }
 
 /// A column that is constant in each run.
@@ -325,7 +324,7 @@ fn by_run<T: arrow_buffer::ArrowNativeType>(
 }
 
 /// An address in the one form that all address columns have.
-pub(crate) fn mapped(address: IpAddr) -> [u8; 16] {
+pub(crate) fn mapped(address: IpAddr) -> Address {
     match address {
         IpAddr::V4(ipv4) => ipv4.to_ipv6_mapped().octets(),
         IpAddr::V6(ipv6) => ipv6.octets(),
@@ -333,6 +332,6 @@ pub(crate) fn mapped(address: IpAddr) -> [u8; 16] {
 }
 
 /// The reverse of `mapped`.
-pub(crate) fn unmapped(octets: [u8; 16]) -> IpAddr {
+pub(crate) fn unmapped(octets: Address) -> IpAddr {
     Ipv6Addr::from(octets).to_canonical()
 }

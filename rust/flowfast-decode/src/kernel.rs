@@ -6,7 +6,7 @@ use arrow_schema::TimeUnit;
 
 use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::be_uint;
-use crate::column::{Booleans, Column, FixedOctets, Primitive};
+use crate::column::{Address, Addresses, Booleans, Column, Primitive};
 use crate::convert::{Convert, TimeFormat};
 use crate::error::Warning;
 use crate::plan::{Edge, FamilyValue, FieldSource, Op, Piece, SamplingFields, sampling_source};
@@ -268,11 +268,14 @@ fn append_field(
             with_field!(tile, source, fields => column.extend_optional(fields.map(float)))
         }
         (Column::Boolean(column), Convert::Boolean) => append_booleans(column, tile, source, stats),
-        (Column::Fixed(column), Convert::Fixed) => append_fixed(column, tile, source),
+        (Column::Addresses(column), Convert::Fixed) => append_addresses(column, tile, source),
+        (Column::Fixed(column), Convert::Fixed) => {
+            with_field!(tile, source, fields => column.extend_optional(fields.map(Some)))
+        }
         (Column::Fixed(column), Convert::LeftPadded) => {
             with_field!(tile, source, fields => column.extend_left_padded(fields))
         }
-        (Column::Fixed(column), Convert::MappedIpv4) => {
+        (Column::Addresses(column), Convert::MappedIpv4) => {
             with_field!(tile, source, fields => column.extend(fields.map(mapped_ipv4)));
         }
         (Column::Variable(column), Convert::Octets) => {
@@ -379,21 +382,32 @@ fn append_booleans(column: &mut Booleans, tile: &Tile<'_>, source: FieldSource, 
     stats.warnings[Warning::IllegalBoolean as usize] += illegal;
 }
 
-fn append_fixed(column: &mut FixedOctets, tile: &Tile<'_>, source: FieldSource) {
-    match (column.width(), source) {
-        (16, FieldSource::Start { length: 16, .. } | FieldSource::After { length: 16, .. }) => {
-            with_field!(tile, source, fields => column.extend(fields.map(|field| {
-                let mut octets = [0; 16];
-                octets.copy_from_slice(field);
-                octets
-            })));
+/// Appends addresses of sixteen octets. A variable-length field may have another length: null (FF-DT-06).
+fn append_addresses(column: &mut Addresses, tile: &Tile<'_>, source: FieldSource) {
+    with_field!(tile, source, fields => {
+        if let FieldSource::Piece { .. } = source {
+            for field in fields {
+                match Address::try_from(field) {
+                    Ok(address) => column.extend_constant(address, 1),
+                    Err(_) => column.append_nulls(1),
+                }
+            }
+        } else {
+            column.extend(fields.map(ipv6));
         }
-        _ => with_field!(tile, source, fields => column.extend_optional(fields.map(Some))),
-    }
+    });
+}
+
+/// Plans use this for fields of sixteen octets only.
+#[inline(always)]
+fn ipv6(field: &[u8]) -> Address {
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&field[..16]);
+    octets
 }
 
 #[inline(always)]
-fn mapped_ipv4(field: &[u8]) -> [u8; 16] {
+fn mapped_ipv4(field: &[u8]) -> Address {
     let mut octets = [0; 16];
     (octets[10], octets[11]) = (0xff, 0xff);
     // Plans use this conversion for fields of four octets only.
@@ -409,13 +423,12 @@ fn append_time(
     to: TimeUnit,
     stats: &mut Stats,
 ) {
-    let mut misfits = 0;
-    with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
-        let time = (field.len() == usize::from(from.len())).then(|| absolute_time(be_uint(field).0, from, to)).flatten();
-        misfits += u64::from(time.is_none());
-        time
-    })));
-    stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
+    with_field!(tile, source, fields => {
+        let misfits = column.extend_mostly(fields.map(|field| {
+            (field.len() == usize::from(from.len())).then(|| absolute_time(be_uint(field).0, from, to)).flatten()
+        }));
+        stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
+    });
 }
 
 /// An absolute time in `to`'s unit since the UNIX epoch; `None` if that has no place in 63 bits.
@@ -488,30 +501,36 @@ fn label_stack(entries: impl Iterator<Item = u32>) -> impl Iterator<Item = u32> 
 fn append_either(
     column: &mut Column,
     tile: &Tile<'_>,
-    ipv4: FieldSource,
-    ipv6: FieldSource,
+    ipv4_source: FieldSource,
+    ipv6_source: FieldSource,
     ip_version: Option<FieldSource>,
     what: FamilyValue,
 ) {
-    let is_ipv6 = |record| match tile.field(record, ip_version.unwrap_or(ipv6)) {
+    let is_ipv6 = |record| match tile.field(record, ip_version.unwrap_or(ipv6_source)) {
         [version @ (4 | 6)] => *version == 6,
-        [_] => is_set(tile.field(record, ipv6)),
+        [_] => is_set(tile.field(record, ipv6_source)),
         address => is_set(address),
     };
     match (column, what) {
-        (Column::Fixed(column), FamilyValue::Address) => {
+        (Column::Addresses(column), FamilyValue::Address) => {
             column.extend((0..tile.records).map(|record| {
-                if !is_ipv6(record) {
-                    return mapped_ipv4(tile.field(record, ipv4));
+                if is_ipv6(record) {
+                    ipv6(tile.field(record, ipv6_source))
+                } else {
+                    mapped_ipv4(tile.field(record, ipv4_source))
                 }
-                let mut octets = [0; 16];
-                octets.copy_from_slice(tile.field(record, ipv6));
-                octets
             }))
         }
         (Column::U8(column), FamilyValue::PrefixLength) => {
             column.extend((0..tile.records).map(|record| {
-                let field = tile.field(record, if is_ipv6(record) { ipv6 } else { ipv4 });
+                let field = tile.field(
+                    record,
+                    if is_ipv6(record) {
+                        ipv6_source
+                    } else {
+                        ipv4_source
+                    },
+                );
                 field.first().copied().unwrap_or_default()
             }))
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::batch::{MessageValue, Table, TableBatch, TableColumn, TableKind};
-use crate::column::Column;
+use crate::column::{Column, Zeros};
 use crate::convert::{Convert, natural, semantic, timestamp};
 use crate::element::{AbstractDataType, ElementId};
 use crate::error::Warning;
@@ -59,6 +59,7 @@ pub(crate) struct Tables {
     /// Plans that write to each table.
     users: Vec<usize>,
     free: Vec<usize>,
+    zeros: Zeros,
 }
 
 /// The Arrow schema of `flows` with these columns.
@@ -112,6 +113,7 @@ impl Tables {
             wire_index: HashMap::new(),
             users: Vec::new(),
             free: Vec::new(),
+            zeros: Zeros::default(),
         };
         if schema == SchemaKind::Flows {
             let table = tables.flows_table();
@@ -140,7 +142,7 @@ impl Tables {
             .tables
             .iter_mut()
             .flatten()
-            .filter_map(Table::flush)
+            .filter_map(|table| table.flush(&mut self.zeros))
             .collect();
         if self.schema == SchemaKind::Wire {
             for index in 0..self.tables.len() {

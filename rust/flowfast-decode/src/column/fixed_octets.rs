@@ -1,4 +1,4 @@
-//! Octets of one width: addresses, MAC addresses, 256-bit integers.
+//! Octets of one width: IPv4 and MAC addresses of `wire`, 256-bit integers.
 
 use std::sync::Arc;
 
@@ -22,10 +22,6 @@ impl FixedOctets {
         }
     }
 
-    pub(crate) fn width(&self) -> usize {
-        self.width
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.octets.len() / self.width
     }
@@ -38,16 +34,6 @@ impl FixedOctets {
         self.octets
             .resize(self.octets.len() + count * self.width, 0);
         self.nulls.append_n_nulls(count);
-    }
-
-    /// Appends values of exactly `WIDTH` octets; `WIDTH` is this column's width.
-    pub(crate) fn extend<const WIDTH: usize>(&mut self, values: impl Iterator<Item = [u8; WIDTH]>) {
-        debug_assert_eq!(WIDTH, self.width);
-        let before = self.len();
-        for value in values {
-            self.octets.extend_from_slice(&value);
-        }
-        self.nulls.append_n_non_nulls(self.len() - before);
     }
 
     /// Appends values that are this column's width, or null.

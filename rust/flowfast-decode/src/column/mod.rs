@@ -2,20 +2,24 @@
 //!
 //! Columns that a template has no field for are not touched: they are padded with nulls when next written, or at the flush.
 
+mod absent;
+mod addresses;
 mod boolean;
 mod fixed_octets;
 mod labels;
 mod primitive;
 mod variable_octets;
 
+use arrow_array::ArrayRef;
 use arrow_array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{ArrayRef, new_null_array};
 use arrow_schema::{DataType, TimeUnit};
 
+pub(crate) use absent::Zeros;
+pub(crate) use addresses::{Address, Addresses};
 pub(crate) use boolean::Booleans;
 pub(crate) use fixed_octets::FixedOctets;
 pub(crate) use labels::Labels;
@@ -37,7 +41,9 @@ pub(crate) enum Column {
     F32(Primitive<f32>),
     F64(Primitive<f64>),
     Boolean(Booleans),
-    /// Addresses, MAC addresses, wide integers.
+    /// `fixed_size_binary(16)`.
+    Addresses(Addresses),
+    /// Other fixed widths: IPv4 and MAC addresses of `wire`, wide integers.
     Fixed(FixedOctets),
     /// Strings and octet arrays.
     Variable(VariableOctets),
@@ -62,6 +68,7 @@ macro_rules! each {
             Column::F32($storage) => $body,
             Column::F64($storage) => $body,
             Column::Boolean($storage) => $body,
+            Column::Addresses($storage) => $body,
             Column::Fixed($storage) => $body,
             Column::Variable($storage) => $body,
             Column::Labels($storage) => $body,
@@ -85,6 +92,7 @@ impl Column {
             DataType::Float32 => Self::F32(Primitive::default()),
             DataType::Float64 => Self::F64(Primitive::default()),
             DataType::Boolean => Self::Boolean(Booleans::default()),
+            DataType::FixedSizeBinary(16) => Self::Addresses(Addresses::default()),
             DataType::FixedSizeBinary(width) => {
                 Self::Fixed(FixedOctets::new(width.unsigned_abs() as usize))
             }
@@ -111,15 +119,21 @@ impl Column {
     pub(crate) fn octets(&self) -> usize {
         match self {
             Self::Variable(storage) => storage.octets(),
+            Self::Addresses(storage) => storage.len() * 16,
             Self::Fixed(storage) => storage.octets(),
             _ => self.len() * 8,
         }
     }
 
     /// The column as an array of `data_type` and `rows` rows; the column is empty afterwards.
-    pub(crate) fn finish(&mut self, data_type: &DataType, rows: usize) -> ArrayRef {
+    pub(crate) fn finish(
+        &mut self,
+        data_type: &DataType,
+        rows: usize,
+        zeros: &mut Zeros,
+    ) -> ArrayRef {
         if self.len() == 0 {
-            return new_null_array(data_type, rows);
+            return zeros.nulls(data_type, rows);
         }
         self.pad_to(rows);
         match self {
@@ -148,6 +162,7 @@ impl Column {
             Self::F32(storage) => storage.finish::<Float32Type>(data_type),
             Self::F64(storage) => storage.finish::<Float64Type>(data_type),
             Self::Boolean(storage) => storage.finish(),
+            Self::Addresses(storage) => storage.finish(),
             Self::Fixed(storage) => storage.finish(),
             Self::Variable(storage) => storage.finish(data_type),
             Self::Labels(storage) => storage.finish(data_type),

@@ -44,6 +44,22 @@ impl<T: ArrowNativeType> Primitive<T> {
         self.nulls.append_n_non_nulls(count);
     }
 
+    /// Like `extend_optional`, for values that are nearly always there: tried without null bits first. Returns how many are not.
+    pub(crate) fn extend_mostly(&mut self, values: impl Iterator<Item = Option<T>> + Clone) -> u64 {
+        let before = self.values.len();
+        let mut missing = 0;
+        self.values.extend(values.clone().map(|value| {
+            missing += u64::from(value.is_none());
+            value.unwrap_or_default()
+        }));
+        if missing == 0 {
+            self.nulls.append_n_non_nulls(self.values.len() - before);
+        } else {
+            values.for_each(|value| self.nulls.append(value.is_some()));
+        }
+        missing
+    }
+
     pub(crate) fn extend_optional(&mut self, values: impl Iterator<Item = Option<T>>) {
         for value in values {
             self.nulls.append(value.is_some());
