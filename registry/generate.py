@@ -57,7 +57,7 @@ def elements_rs() -> str:
     aliases = []
     for r in rows("netflow9-fields.csv"):
         field_type = int(r["id"])
-        if field_type < 128 or r["iana_name"]:  # noqa: PLR2004
+        if field_type < 128 or r["iana_name"]:
             continue
         if same := re.search(r"same meaning as (\d+)", r["note"]):
             aliases.append((field_type, int(same[1])))
@@ -71,7 +71,8 @@ def elements_rs() -> str:
         name = "scope_" + r["name"].lower().replace(" ", "_")
         elements.append((0, NETFLOW9_SCOPE_BASE + int(r["scope_type"]), name, "octetArray"))
     out = [HEADER, "use super::{AbstractDataType::*, Row};\n\n"]
-    out += [f"/// First id of the v9 scope types (RFC 3954 section 6.1).\npub(crate) const NETFLOW9_SCOPE_BASE: u32 = {NETFLOW9_SCOPE_BASE:#x};\n\n"]
+    out += ["/// First id of the v9 scope types (RFC 3954 section 6.1).\n"]
+    out += [f"pub(crate) const NETFLOW9_SCOPE_BASE: u32 = {NETFLOW9_SCOPE_BASE:#x};\n\n"]
     out += ["/// Every known element, sorted by (pen, id).\n#[rustfmt::skip]\npub(super) static ELEMENTS: &[Row] = &[\n"]
     out += [f'    Row({pen}, {number}, "{name}", {variant(data_type)}),\n' for pen, number, name, data_type in sorted(elements)]
     out += ["];\n\n/// v9 field types >= 128 that are not the IANA element of that number, with the element they are. Sorted.\n"]
@@ -91,7 +92,7 @@ def layouts_rs() -> str:
             layout[r["part"]] = int(r["offset"])
         elif r["part"] == "record":
             name, version = r["field"], key[0]
-            if version == 7 and name == "pad":  # noqa: PLR2004
+            if version == 7 and name == "pad":
                 name = "flags1"  # which fields are invalid, not padding
             if name in FIXED_ELEMENTS:
                 element = FIXED_ELEMENTS[name]

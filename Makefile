@@ -1,0 +1,59 @@
+# flowfast: `make help` lists what can be made. Everything happens in .venv and target/; nothing is installed elsewhere.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO ?= cargo
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## collect real captures and a million generated flows into Parquet, and look at them
+	@$(BIN)/python examples/demo.py
+
+test: lint types rust-test build ## all checks: lints, types, Rust tests, Python tests
+	$(BIN)/python -m pytest -q
+
+bench: build ## benchmarks of this machine (speed is measured here, never asserted in tests)
+	$(BIN)/python bench/run.py
+
+fmt: $(VENV)/.installed ## format Rust and Python
+	$(CARGO) fmt --all
+	$(BIN)/ruff check --fix-only --quiet python tests bench docs examples registry
+	$(BIN)/ruff format --quiet python tests bench docs examples registry
+
+docs: build ## regenerate docs/reference from the code
+	$(BIN)/python docs/generate.py
+
+build: $(VENV)/.installed ## compile the core and install the package into .venv
+	$(BIN)/maturin develop --release --quiet
+
+lint: $(VENV)/.installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(BIN)/ruff check --quiet python tests bench docs examples registry
+	$(BIN)/ruff format --check --quiet python tests bench docs examples registry
+	$(BIN)/python registry/generate.py --check
+
+types: build
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest flowfast._core
+
+# The Python crate links against an interpreter only as an extension module: its tests are Python's.
+rust-test:
+	$(CARGO) test --workspace --exclude flowfast-python --quiet
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: flowfast needs Python 3.11 or newer\nhint: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --group dev
+	@touch $@
+
+clean: ## remove what was built
+	rm -rf $(VENV) target demo
+
+.PHONY: help demo test bench fmt docs build lint types rust-test clean

@@ -1,0 +1,5 @@
+"""`python -m flowfast`."""
+
+from flowfast.cli import main
+
+main()

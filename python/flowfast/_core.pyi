@@ -1,0 +1,145 @@
+"""The compiled core: receiving, decoding, accounting. See `flowfast` for the public face."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+__version__: str
+
+@final
+class Batch:
+    """Rows of one table, as one Arrow record batch. Readable by anything that knows the Arrow PyCapsule interface, without a copy."""
+
+    @property
+    def table(self) -> str:
+        """`flows`, or a table of the `wire` schema."""
+    @property
+    def kind(self) -> str:
+        """`flows`, `data`, `options` or `counters`."""
+    @property
+    def worker(self) -> int:
+        """Index of the worker that decoded it."""
+    @property
+    def interval_start(self) -> int:
+        """Start of the rotation interval that all rows were received in, UNIX seconds (0 without rotation)."""
+    @property
+    def num_rows(self) -> int: ...
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def to_ndjson(self) -> bytes:
+        """One JSON object a row: addresses, MAC addresses and times as text, octets as hex, nulls left out. `wire` rows also carry `_table`."""
+    def to_csv(self, header: bool) -> bytes:
+        """Comma-separated rows, addresses and times as text, nulls empty; with a line of column names first if `header`."""
+
+@final
+class IntervalEnd:
+    """A worker will send no more rows of this rotation interval."""
+
+    @property
+    def worker(self) -> int: ...
+    @property
+    def interval_start(self) -> int:
+        """UNIX seconds."""
+
+@final
+class Decoder:
+    """Decodes datagrams from anywhere. Not thread-safe; one exporter's datagrams belong in one decoder."""
+
+    def __init__(self, *, schema: str = "flows", columns: Sequence[str] = ("standard",), lenient: bool = False) -> None:
+        """Raises ValueError with the nearest name if a column is unknown."""
+    def decode(
+        self, datagram: bytes, exporter: str, exporter_port: int = 0, *, local_port: int = 0, time_received_ns: int | None = None
+    ) -> None:
+        """Decode one datagram. Malformed ones raise nothing: they are counted in `stats()`. Raises ValueError if `exporter` is no IP address."""
+    def flush(self) -> list[Batch]:
+        """All rows decoded since the last flush, a batch a table."""
+    def stats(self) -> dict[str, Any]: ...
+
+@final
+class Collector:
+    """UDP sockets, one worker thread each, decoding into a bounded queue."""
+
+    def __init__(
+        self,
+        listen: Sequence[tuple[str, int, int, str]],
+        *,
+        schema: str = "flows",
+        columns: Sequence[str] = ("standard",),
+        lenient: bool = False,
+        rcvbuf: int = 0,
+        rotate_s: int = 0,
+        batch_rows: int = 131072,
+        batch_age_ms: int = 1000,
+        queue_batches: int = 64,
+        when_full: str = "drop",
+    ) -> None:
+        """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
+
+        Binds the sockets at once; reception begins with `start()`. `rcvbuf`: octets asked for per socket (0: flowfast's default).
+        `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
+        Raises OSError with errno and filename set to the URI (port in use, no permission, address not on this machine).
+        """
+    def listeners(self) -> list[dict[str, Any]]:
+        """Per listener: `uri` (with the real port), `address`, `port`, `workers`, `rcvbuf_requested`, `rcvbuf_granted`, `steering` (bool)."""
+    def start(self) -> None: ...
+    def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None:
+        """The next event, waiting without the GIL; None after `timeout_s`, or at once when all workers have stopped and the queue is empty."""
+    def stop(self) -> None:
+        """Ask the workers to read what the kernel still holds, flush and stop. `next_event` goes on giving events until `finished`."""
+    @property
+    def finished(self) -> bool:
+        """All workers have stopped and the queue is empty."""
+    def stats(self) -> dict[str, Any]: ...
+    def exporters(self) -> list[dict[str, Any]]: ...
+    def close(self) -> None:
+        """Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads."""
+
+@final
+class Replay:
+    """Datagrams out of pcap and pcapng files, decoded by the same workers as `Collector`'s."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        ports: Sequence[int] = (),
+        schema: str = "flows",
+        columns: Sequence[str] = ("standard",),
+        lenient: bool = False,
+        workers: int = 1,
+        rotate_s: int = 0,
+        batch_rows: int = 131072,
+        queue_batches: int = 16,
+    ) -> None:
+        """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened."""
+    def start(self) -> None: ...
+    def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None: ...
+    @property
+    def finished(self) -> bool: ...
+    def progress(self) -> tuple[int, int]:
+        """(octets read, octets in all files)."""
+    def file_errors(self) -> list[tuple[str, str]]:
+        """(path, one sentence) for each file that was truncated or is no capture; what was readable has been decoded."""
+    def stats(self) -> dict[str, Any]: ...
+    def exporters(self) -> list[dict[str, Any]]: ...
+    def close(self) -> None: ...
+
+def generate(
+    *,
+    to: tuple[str, int] | None,
+    write: str | None,
+    format: str,
+    count: int,
+    rate: float,
+    order: str,
+    seed: int,
+    exporters: int,
+    template: str = "default",
+    start_time_s: int | None = None,
+) -> Mapping[str, int]:
+    """Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs."""
+
+def table_schema(schema: str, columns: Sequence[str]) -> object:
+    """The Arrow schema of the `flows` table with these columns, as an object with `__arrow_c_schema__`. Raises ValueError on an unknown column."""
+
+def flow_columns() -> list[dict[str, Any]]:
+    """Every column of the `flows` schema: `name`, `group`, `type`, `elements` (list of str), `doc`, `minimal` (bool), `standard` (bool)."""

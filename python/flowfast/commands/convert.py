@@ -1,0 +1,81 @@
+"""`flowfast convert`: decode captures."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from flowfast import _core, logs
+from flowfast.commands.signals import StopSignals
+from flowfast.commands.targets import failures, open_runners, readers_left, stdout_is_shared
+from flowfast.config import Settings
+from flowfast.core_errors import input_error, usage_errors
+from flowfast.errors import EXIT_FAILED, FlowfastError, InputError, print_error
+from flowfast.pipeline import Pipeline, SinkRunner
+from flowfast.status import summary
+
+
+def run(inputs: Sequence[str], ports: Sequence[int], settings: Settings) -> int:
+    """Decode captures and say what was in them. Returns the exit code: 0 if all could be read and written.
+
+    `ports`: only these UDP destination ports, or all if empty.
+    """
+    console = Console(stderr=True)
+    logs.set_up(console, service=False)
+    replay = open_replay(inputs, ports, settings)
+    runners = open_runners(settings, replace=True)
+    progress = _progress(console) if console.is_terminal and not stdout_is_shared(settings.to) else None
+    with StopSignals() as signals, progress or nullcontext():
+        bar = progress.add_task("reading") if progress else None
+
+        def tick() -> None:
+            if progress and bar is not None:
+                done, total = replay.progress()
+                progress.update(bar, completed=done, total=total or None, description="writing" if done == total else "reading")
+            if signals.count >= 2:
+                pipeline.abandon()
+            elif signals.count or all(runner.lost for runner in runners):
+                replay.close()
+
+        pipeline = Pipeline(replay, runners, wait=True, on_tick=tick)
+        replay.start()
+        pipeline.run()
+    if readers_left(runners):
+        return 0
+    console.print("\n".join(summary(replay.stats(), [runner.account for runner in runners])), markup=False, highlight=False, soft_wrap=True)
+    problems = _problems(replay, runners, interrupted=signals.count > 0)
+    for problem in problems:
+        print_error(problem)
+    return EXIT_FAILED if problems else 0
+
+
+def open_replay(inputs: Sequence[str], ports: Sequence[int], settings: Settings) -> _core.Replay:
+    """Open the captures. Raises InputError or UsageError."""
+    try:
+        with usage_errors():
+            return _core.Replay(
+                inputs,
+                ports=ports,
+                schema=settings.schema_,
+                columns=settings.columns,
+                lenient=settings.lenient,
+                workers=settings.workers,
+                rotate_s=settings.rotation_s,
+            )
+    except OSError as error:
+        raise input_error(error) from error
+
+
+def _problems(replay: _core.Replay, runners: Sequence[SinkRunner], *, interrupted: bool) -> list[FlowfastError]:
+    found: list[FlowfastError] = [InputError(f"{path} {predicate}") for path, predicate in replay.file_errors()]
+    found += failures(runners)
+    if interrupted:
+        done, total = replay.progress()
+        found.append(FlowfastError(f"interrupted after {done:,} of {total:,} octets", "the targets hold what was read until then"))
+    return found
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)

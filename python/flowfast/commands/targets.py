@@ -1,0 +1,58 @@
+"""Opening targets, and telling what became of them: what `collect` and `convert` share."""
+
+import sys
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from flowfast import _core
+from flowfast.config import Settings
+from flowfast.core_errors import usage_errors
+from flowfast.errors import TargetError, UsageError, reason
+from flowfast.pipeline import SinkRunner
+from flowfast.sinks import Account, open_sink, target_hint
+from flowfast.units import plural
+from flowfast.uris import Target
+
+
+def flows_schema(settings: Settings) -> pa.Schema | None:
+    """The schema of the `flows` table, or None for `wire`. Raises UsageError for columns that there are not."""
+    if settings.schema_ != "flows":
+        if "columns" in settings.model_fields_set:
+            raise UsageError(
+                "only the flows schema has columns to choose", "leave `columns` out: tables of the wire schema have every element"
+            )
+        return None
+    with usage_errors():
+        return pa.schema(_core.table_schema("flows", settings.columns))
+
+
+def open_runners(settings: Settings, *, replace: bool) -> list[SinkRunner]:
+    """A runner for each target; `replace`: a single file of that name gives way. Raises UsageError and TargetError."""
+    known = flows_schema(settings)
+    runners = []
+    for target in settings.to:
+        account = Account(str(target))
+        runners.append(SinkRunner(open_sink(target, account, known, replace=replace), account))
+    return runners
+
+
+def stdout_is_shared(targets: Sequence[Target]) -> bool:
+    """Whether rows go to the terminal that a status line would be written over."""
+    return any(target.layout == "stdout" for target in targets) and sys.stdout.isatty()
+
+
+def readers_left(runners: Sequence[SinkRunner]) -> bool:
+    """Whether all that is left to do is to stop: nobody reads any target any more."""
+    return all(runner.account.reader_left for runner in runners)
+
+
+def failures(runners: Sequence[SinkRunner]) -> list[TargetError]:
+    """For each target that lost rows in writing, a sentence."""
+    found = []
+    for account in (runner.account for runner in runners):
+        error = account.last_error
+        if account.records_failed and error is not None and not account.reader_left:
+            hint = error.hint if isinstance(error, TargetError) else target_hint(error) if isinstance(error, OSError) else ""
+            found.append(TargetError(f"{account.target} lost {plural(account.records_failed, 'record')}: {reason(error)}", hint))
+    return found

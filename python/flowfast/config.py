@@ -1,0 +1,202 @@
+"""The settings of `flowfast collect`: flag over environment over file over default, every mistake named with where it was made."""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from flowfast.errors import UsageError, nearest_hint, reason
+from flowfast.units import parse_duration_s, parse_octets
+from flowfast.uris import DEFAULT_LISTEN, ListenUri, Target, parse_listen
+
+CONFIG_VARIABLE = "FLOWFAST_CONFIG"
+CONFIG_DEFAULT = Path("/etc/flowfast/flowfast.toml")
+ENVIRONMENT_PREFIX = "FLOWFAST_CFG_"
+SECTION = "collect"
+_HOUR_S = 3600
+
+
+def split_list(value: object) -> list[str]:
+    """A list of words out of one string with commas, or out of several of them."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple)) or not all(isinstance(each, str) for each in given):
+        raise ValueError("not a list of texts")
+    return [word.strip() for text in given for word in text.split(",") if word.strip()]
+
+
+def _listen(value: object) -> tuple[ListenUri, ...]:
+    uris = parse_listen(split_list(value))
+    if not uris:
+        raise UsageError("nothing to listen on", "leave `listen` out to listen on the three default ports")
+    return uris
+
+
+def parse_targets(value: object) -> tuple[Target, ...]:
+    """Targets out of one text or a list of them, each only once. Raises UsageError."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple)) or not given:
+        raise ValueError("not a list of targets")
+    targets = tuple(Target.parse(str(each)) for each in given)
+    for target in targets:
+        if targets.count(target) > 1:
+            raise UsageError(f"`{target}` is given twice", "name each target once")
+    return targets
+
+
+def parse_rotation_s(value: str | int) -> int:
+    """Seconds of a rotation interval, which must divide an hour, for files lie in a directory for each hour."""
+    seconds = parse_duration_s(value)
+    if seconds < 1 or _HOUR_S % seconds:
+        divisors = [each for each in range(1, _HOUR_S + 1) if _HOUR_S % each == 0]
+        nearest = min(divisors, key=lambda each: abs(each - seconds))
+        raise UsageError(
+            f"an hour is not a whole number of intervals of {seconds} s", f"choose one that divides an hour, such as {nearest}s"
+        )
+    return seconds
+
+
+class Settings(BaseModel):
+    """What `flowfast collect` does, and `convert` as far as it has the flags, whose names these are."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, alias_generator=lambda name: name.rstrip("_").replace("_", "-")
+    )
+
+    listen: Annotated[tuple[ListenUri, ...], BeforeValidator(_listen)] = Field(
+        default=parse_listen(DEFAULT_LISTEN),
+        description="Where to listen: `udp://ADDRESS:PORT`, or goflow2's `netflow://`, `sflow://` and `flow://`; several, "
+        "separated by commas. `?count=N` sets the workers of one listener.",
+    )
+    to: Annotated[tuple[Target, ...], BeforeValidator(parse_targets)] = Field(
+        default=(Target.parse("-"),),
+        description="Where rows go: `parquet:DIR` or `arrow:DIR` (rotating files), a file ending in .parquet, .arrow, .ndjson or .csv, "
+        "`-` (NDJSON on standard output), or `null:` (count and forget).",
+    )
+    rotate: Annotated[int, BeforeValidator(parse_rotation_s)] = Field(
+        default=60, description="How long a rotating file is written: 300, 90s, 5m or 1h; it must divide an hour."
+    )
+    workers: int = Field(default=1, ge=1, le=256, description="Workers of each listener, one thread and one socket each.")
+    schema_: Literal["flows", "wire"] = Field(
+        default="flows", description="`flows`: one stable table for every version. `wire`: what was sent, a table for each set of elements."
+    )
+    columns: Annotated[tuple[str, ...], BeforeValidator(split_list)] = Field(
+        default=("standard",),
+        description="Columns of the `flows` table: names, groups (`minimal`, `standard`, `full`), elements of the registry.",
+    )
+    rcvbuf: Annotated[int, BeforeValidator(parse_octets)] = Field(
+        default=32 << 20, ge=4096, lt=1 << 31, description="Octets of receive buffer asked of the kernel for each socket: 65536, 512K, 32M."
+    )
+    when_full: Literal["drop", "block"] = Field(
+        default="drop",
+        description="What to do when a target is slower than the flows: `drop` its rows and count them, or `block`, "
+        "which moves the loss to the kernel.",
+    )
+    lenient: bool = Field(
+        default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
+    )
+
+    @property
+    def blocks(self) -> bool:
+        """Whether reception waits for a slow target, by `when-full` or by goflow2's `blocking=true` on a listener."""
+        return self.when_full == "block" or any(uri.blocking for uri in self.listen)
+
+    @property
+    def rotation_s(self) -> int:
+        """Seconds of an interval, 0 if no target rotates."""
+        return self.rotate if any(target.layout == "directory" for target in self.to) else 0
+
+
+def setting_names() -> list[str]:
+    """Names of the settings as flags and files have them: `when-full`."""
+    return [field.alias or name for name, field in Settings.model_fields.items()]
+
+
+def config_path(given: Path | None) -> Path | None:
+    """The configuration file: the one given, or `$FLOWFAST_CONFIG`, or the default one if it exists."""
+    if given is not None:
+        return given
+    if variable := os.environ.get(CONFIG_VARIABLE):
+        return Path(variable)
+    return CONFIG_DEFAULT if CONFIG_DEFAULT.exists() else None
+
+
+def load(flags: Mapping[str, Any], file: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Settings from flags (None: not given) over environment over file over defaults. Raises UsageError."""
+    layers = [
+        *_from_file(file),
+        *_from_environment(environment),
+        *((name, value, f"--{name}") for name, value in flags.items() if value is not None),
+    ]
+    values = {name: value for name, value, _ in layers}
+    origins = {name: origin for name, _, origin in layers}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise _sentence(error, origins) from error
+
+
+def _from_file(file: Path | None) -> Iterator[tuple[str, Any, str]]:
+    if file is None:
+        return
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {reason(error)}", f"check --config and ${CONFIG_VARIABLE}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {file}: octet {error.start} is not UTF-8", "TOML files are UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"cannot read {file}: {_lower_first(str(error))}", "the configuration guide has an example") from error
+    for section, content in document.items():
+        if section != SECTION or not isinstance(content, dict):
+            raise UsageError(f"{file} has an unknown section `{section}`", f"settings stand under `[{SECTION}]`")
+        for name, value in content.items():
+            yield _known(name, f"{file}"), value, f"`{name}` in {file}"
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
+    for variable, value in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX):
+            continue
+        section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).partition("_")
+        if section != SECTION.upper() or not key:
+            raise UsageError(f"${variable} sets an unknown section", f"settings are `{ENVIRONMENT_PREFIX}{SECTION.upper()}_KEY`")
+        name = _known(key.lower().replace("_", "-"), "the environment")
+        yield name, split_list(value) if name == "to" else value, f"${variable}"
+
+
+def _known(name: str, where: str) -> str:
+    if name not in setting_names():
+        raise UsageError(f"{where} has an unknown setting `{name}`", nearest_hint(name, setting_names()))
+    return name
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, str]) -> UsageError:
+    """The first mistake as one sentence; our own errors keep their hints."""
+    first = error.errors()[0]
+    origin = origins.get(str(first["loc"][0]), str(first["loc"][0]))
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UsageError):
+        return UsageError(f"{origin}: {cause}", cause.hint)
+    if first["type"] == "literal_error":
+        given = str(first["input"])
+        expected = [each.strip("'") for each in str(first["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
+        return UsageError(f"{origin}: `{given}` is not one of {', '.join(expected)}", nearest_hint(given, expected))
+    return UsageError(f"{origin}: {_lower_first(str(cause or first['msg']))}", "`flowfast collect --help` describes every setting")
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def dump(settings: Settings) -> str:
+    """The settings in effect, as a configuration file."""
+    lines = [f"[{SECTION}]"]
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        plain = [str(each) for each in value] if isinstance(value, tuple) else value
+        lines.append(f"{field.alias} = {json.dumps(plain, ensure_ascii=False)}")
+    return "\n".join(lines)

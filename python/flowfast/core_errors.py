@@ -1,0 +1,50 @@
+"""The core's exceptions as flowfast's own."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flowfast.errors import BindError, FlowfastError, InputError, UsageError, reason
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn what the core says of wrong arguments, which may end in a `hint:` line, into a UsageError."""
+    try:
+        yield
+    except FlowfastError:
+        raise
+    except (ValueError, OverflowError) as error:
+        message, _, hint = str(error).partition("\nhint: ")
+        raise UsageError(message, hint) from error
+
+
+def bind_error(error: OSError, uri: str) -> BindError:
+    """Why nothing can listen on `uri`."""
+    uri = str(error.filename or uri)
+    port = uri.partition("?")[0].rpartition(":")[2]
+    match error.errno:
+        case errno.EADDRINUSE:
+            return BindError(
+                f"cannot listen on {uri}: the port is in use", f"`ss -lunp sport = :{port}` shows by whom; or choose another port"
+            )
+        case errno.EACCES | errno.EPERM:
+            return BindError(f"cannot listen on {uri}: no permission", "choose a port above 1023, or grant CAP_NET_BIND_SERVICE")
+        case errno.EADDRNOTAVAIL:
+            return BindError(
+                f"cannot listen on {uri}: this machine does not have the address", "`ip address` shows those it has; `[::]` means all"
+            )
+        case errno.EAFNOSUPPORT:
+            return BindError(f"cannot listen on {uri}: this machine has no IPv6", "listen on `udp://0.0.0.0:PORT`")
+    return BindError(f"cannot listen on {uri}: {reason(error)}")
+
+
+def input_error(error: OSError) -> InputError:
+    """Why an input file cannot be read."""
+    hints = {
+        errno.ENOENT: "check the path",
+        errno.EACCES: "check the file's permissions",
+        errno.EISDIR: "name the files in it: `DIR/*.pcap`",
+    }
+    name = f"{error.filename}" if error.filename else "the input"
+    return InputError(f"cannot read {name}: {reason(error)}", hints.get(error.errno or 0, ""))

@@ -1,0 +1,156 @@
+"""From the core to the targets: every batch goes to every sink, each behind a queue and a thread of its own."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from flowfast._core import Batch, IntervalEnd
+from flowfast.errors import TargetLost
+from flowfast.sinks import Account, Sink
+
+QUEUE_ROWS = 1 << 20
+"""Rows that wait before a sink: what a slow one may hold in memory."""
+POLL_S = 0.1
+"""How long nothing else happens while an event, room in a queue or a thread's end is waited for."""
+
+Event = Batch | IntervalEnd
+
+
+class Source(Protocol):
+    """Where events come from: `_core.Collector` or `_core.Replay`."""
+
+    @property
+    def finished(self) -> bool:
+        """No more events will come."""
+
+    def next_event(self, timeout_s: float) -> Event | None:
+        """The next event, or None after `timeout_s`."""
+
+
+class SinkRunner:
+    """A sink with its thread, its queue and its ledger."""
+
+    def __init__(self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS) -> None:
+        self.account = account
+        self.lost: TargetLost | None = None
+        self._sink = sink
+        self._queue_rows = queue_rows
+        self._queue: deque[Event] = deque()
+        self._rows = 0
+        self._ending = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"sink {account.target}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def offer(self, event: Event) -> bool:
+        """Queue an event; False if rows find no room. An empty queue takes a batch of any size."""
+        rows = _rows(event)
+        with self._changed:
+            if rows and self._rows and self._rows + rows > self._queue_rows:
+                return False
+            self._queue.append(event)
+            self._rows += rows
+            self.account.records_handed += rows
+            self._changed.notify_all()
+        return True
+
+    def wait_for_room(self, timeout_s: float) -> None:
+        """Wait for the queue to change, `timeout_s` at most."""
+        with self._changed:
+            self._changed.wait(timeout_s)
+
+    def end(self) -> None:
+        """No more events will come: the sink closes when it has taken the queued ones."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the sink to close, `timeout_s` at most; whether it has."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (event := self._take()) is not None:
+            try:
+                self._give(event)
+            except TargetLost as error:
+                self.lost = error
+                self.account.lost(_rows(event), error)
+            except Exception as error:  # a sink may be anybody's: whatever it raises, its rows are counted and the others go on
+                self.account.lost(_rows(event), error)
+        try:
+            self._sink.close()
+        except Exception as error:
+            self.account.lost(self.account.records_in_flight, error)
+
+    def _take(self) -> Event | None:
+        with self._changed:
+            while not self._queue:
+                if self._ending:
+                    return None
+                self._changed.wait()
+            event = self._queue.popleft()
+            self._rows -= _rows(event)
+            self._changed.notify_all()
+            return event
+
+    def _give(self, event: Event) -> None:
+        if isinstance(event, IntervalEnd):
+            self._sink.end_interval(event.worker, event.interval_start)
+        elif self.lost is not None:
+            self.account.lost(event.num_rows, self.lost)
+        else:
+            self._sink.write(event)
+
+
+class Pipeline:
+    """Takes every event from a source and offers it to every sink.
+
+    `wait`: wait for a sink whose queue is full, else its rows are dropped, for that sink only, and counted. `on_tick` is called at least
+    every `POLL_S`, whatever happens, on the thread that runs the pipeline.
+    """
+
+    def __init__(self, source: Source, runners: Sequence[SinkRunner], *, wait: bool, on_tick: Callable[[], None]) -> None:
+        self._source = source
+        self._runners = runners
+        self._wait = wait
+        self._on_tick = on_tick
+        self._abandoned = False
+
+    def run(self) -> bool:
+        """Run until the source has finished and every sink has closed; False if it was abandoned before."""
+        for runner in self._runners:
+            runner.start()
+        while not self._source.finished and not self._abandoned:
+            event = self._source.next_event(POLL_S)
+            if event is not None:
+                self._hand(event)
+            self._on_tick()
+        for runner in self._runners:
+            runner.end()
+        for runner in self._runners:
+            while not self._abandoned and not runner.join(POLL_S):
+                self._on_tick()
+        return not self._abandoned
+
+    def abandon(self) -> None:
+        """Wait for nothing any more: `run` returns, and rows that no sink has answered stay in flight."""
+        self._abandoned = True
+
+    def _hand(self, event: Event) -> None:
+        for runner in self._runners:
+            while not runner.offer(event):
+                if not self._wait or self._abandoned:
+                    runner.account.records_dropped += _rows(event)
+                    break
+                runner.wait_for_room(POLL_S)
+                self._on_tick()
+
+
+def _rows(event: Event) -> int:
+    return 0 if isinstance(event, IntervalEnd) else event.num_rows

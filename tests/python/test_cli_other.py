@@ -1,0 +1,70 @@
+"""`generate`, `schema`, `check-config`, `--version` and `--help`."""
+
+import json
+import socket
+import tomllib
+
+import pytest
+from support import run
+
+import flowfast
+
+
+@pytest.mark.parametrize("format", ["v5", "v9", "ipfix"])
+def test_generated_captures_convert_back_to_the_same_count(format, tmp_path):
+    path = tmp_path / "x.pcap"
+    done = run("generate", "--write", path, "--format", format, "--count", 5000, "--exporters", 3, "--seed", 7)
+    assert done.returncode == 0, done.stderr
+    sent = json.loads(done.stdout)
+    assert sent["flows"] == 5000
+    converted = run("convert", path, "--to", "null:")
+    assert "5,000 records decoded" in converted.stderr
+    assert "discarded" not in converted.stderr
+    again = tmp_path / "again.pcap"
+    run("generate", "--write", again, "--format", format, "--count", 5000, "--exporters", 3, "--seed", 7)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_generate_to_a_socket():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(10)
+        done = run("generate", "--to", f"udp://127.0.0.1:{receiver.getsockname()[1]}", "--count", 100, "--format", "v5")
+        assert done.returncode == 0, done.stderr
+        assert receiver.recv(65536)[:2] == b"\0\5"
+    assert len(done.stdout.splitlines()) == 1
+    assert json.loads(done.stdout)["flows"] == 100
+
+
+def test_schema_lists_the_columns():
+    rows = json.loads(run("schema", "--json").stdout)
+    assert {"name", "group", "type", "elements", "doc"} <= set(rows[0])
+    names = [row["name"] for row in rows]
+    assert {"src_addr", "bytes", "time_flow_start", "bytes_scaled"} <= set(names)
+    assert all(row["doc"] for row in rows)
+    table = run("schema", "--columns", "minimal").stdout
+    assert "src_addr" in table
+    assert "bytes_scaled" not in table
+
+
+def test_schema_of_elements_of_the_registry():
+    (row,) = json.loads(run("schema", "--json", "--columns", "exporterIPv4Address").stdout)
+    assert row["name"] == "exporterIPv4Address"
+
+
+def test_check_config_dumps_what_is_in_effect(tmp_path):
+    file = tmp_path / "flowfast.toml"
+    file.write_text('[collect]\nrotate = "5m"\n')
+    done = run("check-config", "--config", file, "--dump", env={"FLOWFAST_CFG_COLLECT_WORKERS": "4"})
+    settings = tomllib.loads(done.stdout)["collect"]
+    assert (settings["rotate"], settings["workers"], settings["when-full"]) == (300, 4, "drop")
+    assert run("check-config", "--config", file).stdout == f"{file}: in order\n"
+    assert run("check-config").stdout == "no configuration file: in order\n"
+
+
+def test_version_and_help():
+    assert run("--version").stdout == f"flowfast {flowfast.__version__}\n"
+    help_text = run("--help").stdout
+    for command in ("collect", "convert", "generate", "check-config", "schema"):
+        assert command in help_text
+        assert run(command, "--help").returncode == 0
