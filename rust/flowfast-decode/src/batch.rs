@@ -135,6 +135,9 @@ pub struct TableBatch {
     pub batch: RecordBatch,
 }
 
+/// What a column takes beside its values: few rows of many columns are not small.
+const COLUMN_OCTETS: usize = 512;
+
 /// A table while it grows.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -168,8 +171,11 @@ impl Table {
         self.rows
     }
 
-    /// Octets of the values so far, about.
+    /// Octets of the values so far and of what holds them, about.
     pub(crate) fn octets(&self) -> usize {
+        if self.rows == 0 {
+            return 0;
+        }
         let fields = self.columns.iter().map(|column| {
             if let TableColumn::Field(column) = column {
                 column.octets()
@@ -177,7 +183,9 @@ impl Table {
                 0
             }
         });
-        fields.sum::<usize>() + self.runs.len() * size_of::<Run>()
+        fields.sum::<usize>()
+            + self.columns.len() * COLUMN_OCTETS
+            + self.runs.len() * size_of::<Run>()
     }
 
     /// The column that an op writes, filled up to the rows before the tile.
@@ -199,6 +207,7 @@ impl Table {
     /// All rows as a batch; the table is empty afterwards. `None` if it was.
     pub(crate) fn flush(&mut self, zeros: &mut Zeros) -> Option<TableBatch> {
         if self.rows == 0 {
+            self.give_memory_back();
             return None;
         }
         let rows = std::mem::take(&mut self.rows);
@@ -236,6 +245,18 @@ impl Table {
             kind: self.kind,
             batch,
         })
+    }
+}
+
+impl Table {
+    /// A table that had no rows for a whole interval keeps no room for those it had before.
+    fn give_memory_back(&mut self) {
+        for column in &mut self.columns {
+            if let TableColumn::Field(column) = column {
+                column.give_memory_back();
+            }
+        }
+        self.runs = Vec::new();
     }
 }
 

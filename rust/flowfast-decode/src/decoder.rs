@@ -1,5 +1,6 @@
 //! The decoder: one worker's whole state, fed with datagrams, emptied of batches.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use arrow_schema::SchemaRef;
@@ -9,7 +10,7 @@ use crate::error::{DecodeError, OptionsError, SetLoss, Warning};
 use crate::format::{self, fixed_definitions};
 use crate::plan::{Layout, Piece};
 use crate::schema::{SchemaKind, select};
-use crate::sequence::SequenceEvent;
+use crate::sequence::{Counting, SequenceEvent};
 use crate::staging::{PlanId, PlanStore, RowSink, tile};
 use crate::stats::Stats;
 use crate::tables::{Tables, flows_schema};
@@ -70,7 +71,8 @@ pub struct ExporterSummary {
     pub records: u64,
     /// Lost before us, by sequence numbers.
     pub lost: u64,
-    /// What `lost` counts: `records`, `packets`, or `none` where the format has no sequence (FF-NF-04).
+    /// What `lost` counts: `records`, `packets`, `messages` if the exporter does not follow the standard (FF-SQ-06), or `none`
+    /// where the format has no sequence (FF-NF-04).
     pub lost_unit: &'static str,
     /// Templates known, over all its sessions.
     pub templates: usize,
@@ -85,6 +87,9 @@ pub(crate) enum SequenceUnit {
     Packets,
 }
 
+/// Sets that have waited too long are looked for so often, also if nobody flushes.
+const EXPIRE_EVERY_NS: i64 = 1_000_000_000;
+
 /// Decodes the datagrams of any number of exporters into tables.
 ///
 /// Pure state: time comes with the datagrams, and nothing is read or written but what is given.
@@ -98,8 +103,12 @@ pub struct Decoder {
     tables: Tables,
     fixed_plans: Vec<PlanId>,
     waiting_octets: usize,
+    /// Templates of all domains.
+    templates: usize,
     /// The newest receive time seen.
     now_ns: i64,
+    /// When sets that had waited too long were last looked for.
+    expired_ns: i64,
     steps: Vec<format::Step>,
     pieces: Vec<Piece>,
 }
@@ -120,7 +129,9 @@ impl Decoder {
             tables: Tables::new(options.schema, selected),
             fixed_plans: Vec::new(),
             waiting_octets: 0,
+            templates: 0,
             now_ns: i64::MIN,
+            expired_ns: i64::MIN,
             steps: Vec::new(),
             pieces: Vec::new(),
         };
@@ -146,6 +157,13 @@ impl Decoder {
         self.stats.datagrams_received += 1;
         self.stats.octets_received += datagram.payload.len() as u64;
         self.now_ns = self.now_ns.max(datagram.received_ns);
+        if self.templates > self.limits.templates
+            || self.plans.fields() > self.limits.template_fields
+        {
+            // FF-TL-14: no domain may hold more than a small part, so those that are silent go.
+            self.evict_domains();
+            self.drop_unused_plans();
+        }
         let outcome = format::decode(self, datagram);
         match outcome {
             Ok(()) => self.stats.datagrams_decoded += 1,
@@ -153,6 +171,9 @@ impl Decoder {
         }
         if self.plans.has_too_many_unused() {
             self.drop_unused_plans();
+        }
+        if self.now_ns.saturating_sub(self.expired_ns) >= EXPIRE_EVERY_NS {
+            self.expire_waiting(false);
         }
         outcome
     }
@@ -170,13 +191,13 @@ impl Decoder {
     /// All pending rows, one batch a table that has any.
     pub fn flush(&mut self) -> Vec<TableBatch> {
         self.drop_unused_plans();
-        self.expire_waiting();
+        self.expire_waiting(false);
         self.tables.flush()
     }
 
     /// Gives up on data sets that still wait for their template, then flushes: the last call.
     pub fn finish(&mut self) -> Vec<TableBatch> {
-        self.now_ns = i64::MAX;
+        self.expire_waiting(true);
         self.flush()
     }
 
@@ -196,9 +217,10 @@ impl Decoder {
                 datagrams: domain.datagrams,
                 records: domain.records,
                 lost: domain.lost,
-                lost_unit: match format {
-                    crate::batch::FormatCode::Netflow1 => "none",
-                    crate::batch::FormatCode::Netflow9 => "packets",
+                lost_unit: match (format, domain.sequence.counting()) {
+                    (crate::batch::FormatCode::Netflow1, _) => "none",
+                    (_, Counting::Messages) => "messages",
+                    (crate::batch::FormatCode::Netflow9, _) => "packets",
                     _ => "records",
                 },
                 templates: domain.template_count(),
@@ -248,9 +270,11 @@ impl Decoder {
         self.transpose_all();
         for (domain, plans) in self.domains.evict_oldest() {
             self.stats.warn(Warning::ExporterEvicted);
+            self.templates -= plans.len();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
             for set in domain.waiting {
-                self.forget_waiting(&set);
+                self.unwait(&set);
+                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
             }
         }
     }
@@ -319,7 +343,7 @@ impl Decoder {
         }
     }
 
-    /// Puts a template into effect, and decodes what waited for it.
+    /// Puts a template into effect; `true` if it is not the one that was.
     pub(crate) fn store_template(
         &mut self,
         domain_index: usize,
@@ -327,31 +351,35 @@ impl Decoder {
         template_id: u16,
         plan: PlanId,
         now_ns: i64,
-    ) {
+    ) -> bool {
         let mut evicted = Vec::new();
+        let fields = self.plans.fields_of(plan);
         let Some(domain) = self.domains.get_mut(domain_index) else {
-            return self.plans.release(plan);
+            self.plans.release(plan);
+            return false;
         };
-        match domain.store(
+        let stored = domain.store(
             session,
             template_id,
-            plan,
+            (plan, fields),
             now_ns,
             &self.limits,
             &mut evicted,
-        ) {
-            Stored::New => {}
+        );
+        match stored {
+            Stored::New => self.templates += 1,
             Stored::Refreshed => self.plans.release(plan),
             Stored::Redefined(before) => {
                 self.stats.warn(Warning::TemplateRedefined);
                 self.plans.release(before);
             }
         }
+        self.templates -= evicted.len();
         self.stats.warnings[Warning::TemplateEvicted as usize] += evicted.len() as u64;
         evicted
             .into_iter()
             .for_each(|plan| self.plans.release(plan));
-        self.decode_waiting(domain_index, template_id, now_ns);
+        stored != Stored::Refreshed
     }
 
     /// Counts the records of a set and finds their fields, by a plan.
@@ -443,7 +471,7 @@ impl Decoder {
 
     /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.
     pub(crate) fn wait_for_template(&mut self, set: WaitingSet) {
-        let octets = set.body.len();
+        let (octets, cost) = (set.body.len(), set.cost());
         let Self {
             domains,
             limits,
@@ -452,33 +480,39 @@ impl Decoder {
             ..
         } = self;
         let fits = domains.get_mut(set.context.domain_index).filter(|domain| {
-            domain.waiting_octets + octets <= limits.waiting_octets_per_domain
-                && *waiting_octets + octets <= limits.waiting_octets
+            domain.waiting_octets + cost <= limits.waiting_octets_per_domain
+                && *waiting_octets + cost <= limits.waiting_octets
         });
         let Some(domain) = fits else {
             return stats.discard_set(SetLoss::NoTemplate, octets);
         };
-        domain.waiting_octets += octets;
+        domain.waiting_octets += cost;
         domain.waiting.push_back(set);
-        *waiting_octets += octets;
+        *waiting_octets += cost;
         stats.sets_waiting += 1;
         stats.set_octets_waiting += octets as u64;
     }
 
-    fn decode_waiting(&mut self, domain_index: usize, template_id: u16, now_ns: i64) {
+    /// Decodes the sets that waited for one of these templates.
+    pub(crate) fn decode_waiting(
+        &mut self,
+        domain_index: usize,
+        mut template_ids: Vec<u16>,
+        now_ns: i64,
+    ) {
         let Some(domain) = self.domains.get_mut(domain_index) else {
             return;
         };
-        if domain.waiting.is_empty() {
+        if domain.waiting.is_empty() || template_ids.is_empty() {
             return;
         }
-        let (ready, waiting) = std::mem::take(&mut domain.waiting)
+        template_ids.sort_unstable();
+        let (ready, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut domain.waiting)
             .into_iter()
-            .partition(|set| set.template_id == template_id);
+            .partition(|set| template_ids.binary_search(&set.template_id).is_ok());
         domain.waiting = waiting;
-        let ready: std::collections::VecDeque<WaitingSet> = ready;
         for set in ready {
-            match self.lookup(domain_index, set.session, template_id, now_ns) {
+            match self.lookup(domain_index, set.session, set.template_id, now_ns) {
                 Lookup::Found(plan) => {
                     self.unwait(&set);
                     if format::append_waiting(self, plan, &set) {
@@ -496,9 +530,10 @@ impl Decoder {
         }
     }
 
-    /// Gives up on sets that have waited too long.
-    fn expire_waiting(&mut self) {
-        if self.waiting_octets == 0 && self.stats.sets_waiting == 0 {
+    /// Gives up on sets that have waited too long, or on all.
+    fn expire_waiting(&mut self, all: bool) {
+        self.expired_ns = self.now_ns;
+        if self.stats.sets_waiting == 0 {
             return;
         }
         let horizon_ns = self.now_ns.saturating_sub(self.limits.waiting_ns);
@@ -512,7 +547,7 @@ impl Decoder {
             while let Some(set) = self.domains.get_mut(index).and_then(|domain| {
                 domain
                     .waiting
-                    .pop_front_if(|set| set.context.received_ns < horizon_ns)
+                    .pop_front_if(|set| all || set.context.received_ns < horizon_ns)
             }) {
                 self.unwait(&set);
                 self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
@@ -522,21 +557,12 @@ impl Decoder {
 
     /// Takes a set off the books of waiting sets.
     fn unwait(&mut self, set: &WaitingSet) {
-        let octets = set.body.len();
         if let Some(domain) = self.domains.get_mut(set.context.domain_index) {
-            domain.waiting_octets -= octets;
+            domain.waiting_octets -= set.cost();
         }
-        self.waiting_octets -= octets;
-        self.stats.sets_waiting -= 1;
-        self.stats.set_octets_waiting -= octets as u64;
-    }
-
-    /// A waiting set whose domain is gone.
-    fn forget_waiting(&mut self, set: &WaitingSet) {
-        self.waiting_octets -= set.body.len();
+        self.waiting_octets -= set.cost();
         self.stats.sets_waiting -= 1;
         self.stats.set_octets_waiting -= set.body.len() as u64;
-        self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
     }
 
     fn transpose_all(&mut self) {

@@ -160,31 +160,42 @@ fn execute_op(
             to,
         } => {
             if let Some(Column::I64(column)) = table.field(column) {
+                let mut misfits = 0;
                 let times = contexts(around.runs).enumerate().map(|(record, context)| {
                     let read = |source: Option<FieldSource>| {
                         source.map(|source| be_uint(tile.field(record, source)).0 as u32)
                     };
-                    let boot_ms = boot.map_or(context.boot_ms(), |source| {
-                        be_uint(tile.field(record, source)).0 as i64
-                    });
-                    let ms =
-                        uptime_to_ms(edge, read(first), read(last), boot_ms, context.uptime_ms)?;
-                    if to == TimeUnit::Millisecond {
-                        Some(ms)
-                    } else {
-                        ms.checked_mul(1000)
-                    }
+                    let boot_ms = match boot {
+                        Some(source) => signed_offset(tile.field(record, source)),
+                        None => Some(context.boot_ms()),
+                    };
+                    let time = boot_ms
+                        .and_then(|boot_ms| {
+                            uptime_to_ms(edge, read(first), read(last), boot_ms, context.uptime_ms)
+                        })
+                        .and_then(|ms| match to {
+                            TimeUnit::Millisecond => Some(ms),
+                            _ => ms.checked_mul(1000),
+                        });
+                    misfits += u64::from(time.is_none());
+                    time
                 });
                 column.extend_optional(times);
+                stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
             }
         }
         Op::BeforeExport { column, source } => {
             if let Some(Column::I64(column)) = table.field(column) {
                 // RFC 7011 section 6.1, elements 158 and 159; FF-DT-07.
+                let mut misfits = 0;
                 let times = contexts(around.runs).enumerate().map(|(record, context)| {
-                    context.export_time_ms * 1000 - be_uint(tile.field(record, source)).0 as i64
+                    let time = signed_offset(tile.field(record, source))
+                        .and_then(|before| (context.export_time_ms * 1000).checked_sub(before));
+                    misfits += u64::from(time.is_none());
+                    time
                 });
-                column.extend(times);
+                column.extend_optional(times);
+                stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
             }
         }
         Op::IcmpInPort {
@@ -223,6 +234,12 @@ fn execute_op(
     }
 }
 
+/// An unsigned field to reckon times with; `None` if it is above 63 bits.
+fn signed_offset(field: &[u8]) -> Option<i64> {
+    let (value, too_wide) = be_uint(field);
+    i64::try_from(value).ok().filter(|_| !too_wide)
+}
+
 /// The message of each record.
 fn contexts<'a>(runs: &'a [Run]) -> impl Iterator<Item = &'a MessageContext> + 'a {
     runs.iter()
@@ -250,30 +267,36 @@ fn append_field(
             append_unsigned(column, tile, source, shift, mask, stats)
         }
         (Column::I8(column), Convert::Signed) => {
-            append_signed(column, tile, source, |value| value as i8)
+            append_checked(column, tile, source, signed, stats)
         }
         (Column::I16(column), Convert::Signed) => {
-            append_signed(column, tile, source, |value| value as i16)
+            append_checked(column, tile, source, signed, stats)
         }
         (Column::I32(column), Convert::Signed) => {
-            append_signed(column, tile, source, |value| value as i32)
+            append_checked(column, tile, source, signed, stats)
         }
         (Column::I64(column), Convert::Signed) => {
-            append_signed(column, tile, source, |value| value)
+            append_checked(column, tile, source, signed, stats)
         }
         (Column::F32(column), Convert::Float) => {
-            with_field!(tile, source, fields => column.extend_optional(fields.map(|field| float(field).map(|value| value as f32))));
+            // No float64 in a float32 (RFC 7011 section 6.2), though a variable-length field may carry its octets.
+            let narrow = |field: &[u8]| Some(f32::from_be_bytes(field.try_into().ok()?));
+            append_checked(column, tile, source, narrow, stats);
         }
-        (Column::F64(column), Convert::Float) => {
-            with_field!(tile, source, fields => column.extend_optional(fields.map(float)))
-        }
+        (Column::F64(column), Convert::Float) => append_checked(column, tile, source, float, stats),
         (Column::Boolean(column), Convert::Boolean) => append_booleans(column, tile, source, stats),
-        (Column::Addresses(column), Convert::Fixed) => append_addresses(column, tile, source),
+        (Column::Addresses(column), Convert::Fixed) => {
+            append_addresses(column, tile, source, stats)
+        }
         (Column::Fixed(column), Convert::Fixed) => {
-            with_field!(tile, source, fields => column.extend_optional(fields.map(Some)))
+            with_field!(tile, source, fields => {
+                stats.warnings[Warning::ValueOutOfRange as usize] += column.extend(fields);
+            })
         }
         (Column::Fixed(column), Convert::LeftPadded) => {
-            with_field!(tile, source, fields => column.extend_left_padded(fields))
+            with_field!(tile, source, fields => {
+                stats.warnings[Warning::ValueOutOfRange as usize] += column.extend_left_padded(fields);
+            })
         }
         (Column::Addresses(column), Convert::MappedIpv4) => {
             with_field!(tile, source, fields => column.extend(fields.map(mapped_ipv4)));
@@ -347,17 +370,30 @@ fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
     }
 }
 
-/// Reduced sizes are sign-extended (RFC 7011 section 6.2).
-fn append_signed<T: ArrowNativeType>(
+/// Appends what `read` makes of each field; what it makes nothing of becomes null, and is counted (FF-RB-05).
+fn append_checked<T: ArrowNativeType>(
     column: &mut Primitive<T>,
     tile: &Tile<'_>,
     source: FieldSource,
-    narrow: fn(i64) -> T,
+    read: impl Fn(&[u8]) -> Option<T>,
+    stats: &mut Stats,
 ) {
+    let mut misfits = 0;
     with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
-        let unused = 64 - 8 * u32::try_from(field.len()).ok().filter(|len| (1..=8).contains(len))?;
-        Some(narrow(((be_uint(field).0 << unused) as i64) >> unused))
+        let value = read(field);
+        misfits += u64::from(value.is_none());
+        value
     })));
+    stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
+}
+
+/// Reduced sizes are sign-extended (RFC 7011 section 6.2); values beyond the type are none (FF-DT-04).
+fn signed<T: TryFrom<i64>>(field: &[u8]) -> Option<T> {
+    let unused = 64
+        - 8 * u32::try_from(field.len())
+            .ok()
+            .filter(|len| (1..=8).contains(len))?;
+    T::try_from(((be_uint(field).0 << unused) as i64) >> unused).ok()
 }
 
 /// Four octets are a float32, also where the element is a float64 (RFC 7011 section 6.2).
@@ -383,13 +419,21 @@ fn append_booleans(column: &mut Booleans, tile: &Tile<'_>, source: FieldSource, 
 }
 
 /// Appends addresses of sixteen octets. A variable-length field may have another length: null (FF-DT-06).
-fn append_addresses(column: &mut Addresses, tile: &Tile<'_>, source: FieldSource) {
+fn append_addresses(
+    column: &mut Addresses,
+    tile: &Tile<'_>,
+    source: FieldSource,
+    stats: &mut Stats,
+) {
     with_field!(tile, source, fields => {
         if let FieldSource::Piece { .. } = source {
             for field in fields {
                 match Address::try_from(field) {
                     Ok(address) => column.extend_constant(address, 1),
-                    Err(_) => column.append_nulls(1),
+                    Err(_) => {
+                        column.append_nulls(1);
+                        stats.warn(Warning::ValueOutOfRange);
+                    }
                 }
             }
         } else {
@@ -479,7 +523,7 @@ fn uptime_to_ms(
         boot_ms.checked_add(i64::from(reference) - if is_ahead { WRAP } else { 0 })?;
     match (edge, first, last) {
         (Edge::Start, Some(first), Some(last)) => {
-            Some(reference_ms - i64::from(last.wrapping_sub(first)))
+            reference_ms.checked_sub(i64::from(last.wrapping_sub(first)))
         }
         _ => Some(reference_ms),
     }
@@ -556,30 +600,28 @@ fn append_sampling(
     fields: SamplingFields,
     around: &Surroundings<'_>,
 ) {
-    let mut sampled = Vec::with_capacity(around.runs.len());
-    let mut record = 0;
-    for run in around.runs {
-        if fields == SamplingFields::default() {
-            sampled.push((
-                sampling_of(tile, record, fields, &run.context, around),
-                run.records,
-            ));
-        } else {
-            sampled.extend(
-                (record..record + run.records)
-                    .map(|record| (sampling_of(tile, record, fields, &run.context, around), 1)),
-            );
+    // Where no field tells, all records of a run are alike.
+    let is_per_run = fields == SamplingFields::default();
+    let each = |append: &mut dyn FnMut((u32, u8), usize)| {
+        let mut record = 0;
+        for run in around.runs {
+            let end = record + run.records;
+            let step = if is_per_run { run.records } else { 1 };
+            while record < end {
+                append(
+                    sampling_of(tile, record, fields, &run.context, around),
+                    step,
+                );
+                record += step;
+            }
         }
-        record += run.records;
-    }
+    };
     if let Some(Column::U32(column)) = rate.and_then(|column| table.field(column)) {
-        sampled
-            .iter()
-            .for_each(|&((rate, _), records)| column.extend_constant(rate, records));
+        each(&mut |(rate, _), records| column.extend_constant(rate, records));
     }
     if let Some(Column::Keys(column)) = source.and_then(|column| table.field(column)) {
-        sampled.iter().for_each(|&((_, source), records)| {
-            column.extend_constant(SAMPLING_SOURCES, source, records)
+        each(&mut |(_, source), records| {
+            column.extend_constant(SAMPLING_SOURCES, source, records);
         });
     }
 }
@@ -687,15 +729,19 @@ mod tests {
             shape: TileShape::Strided(2),
         };
         let mut column = Primitive::<i32>::default();
-        append_signed(
+        append_checked(
             &mut column,
             &tile,
             FieldSource::Start {
                 offset: 0,
                 length: 2,
             },
-            |value| value as i32,
+            signed,
+            &mut Stats::default(),
         );
-        assert_eq!(format!("{column:?}").contains("[-5, 5]"), true);
+        assert!(format!("{column:?}").contains("[-5, 5]"));
+        // FF-DT-06, FF-DT-04: a variable-length field may carry more than its type holds.
+        assert_eq!(signed::<i8>(&[0, 200]), None);
+        assert_eq!(signed::<i8>(&[0xff, 0x80]), Some(-128));
     }
 }

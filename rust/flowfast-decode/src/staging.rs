@@ -22,8 +22,11 @@ const STAGE_OCTETS: usize = 16 << 10;
 /// All stages are transposed when they have so many octets together: a bound, whatever exporters send.
 const ALL_STAGES_OCTETS: usize = 8 << 20;
 
-/// Plans that no template refers to any more are dropped once there are so many.
-const MAX_UNUSED: usize = 1024;
+/// Plans that no template refers to any more are dropped once they have so many fields.
+const MAX_UNUSED_FIELDS: usize = 1 << 16;
+
+/// What a plan takes beside its fields, in fields.
+const FIELDS_PER_PLAN: usize = 16;
 
 /// Names a plan in its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +39,28 @@ struct Stage {
     pieces: Vec<Piece>,
     runs: Vec<Run>,
     records: usize,
+    /// It is among `PlanStore::staged`.
+    is_listed: bool,
+}
+
+impl Stage {
+    /// Octets of records and of what is known of them: short records have more of that.
+    fn octets(&self) -> usize {
+        self.bytes.len() + size_of_val(&*self.pieces) + size_of_val(&*self.runs)
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.pieces.clear();
+        self.runs.clear();
+        self.records = 0;
+    }
+}
+
+impl Slot {
+    fn fields(&self) -> usize {
+        FIELDS_PER_PLAN + self.definition.fields.len()
+    }
 }
 
 #[derive(Debug)]
@@ -53,7 +78,13 @@ pub(crate) struct PlanStore {
     by_definition: HashMap<Arc<Definition>, PlanId, FixedState>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
-    unused: usize,
+    /// Fields of all plans, and of those without references.
+    fields: usize,
+    unused_fields: usize,
+    /// Plans whose stages are in use, or were since all were emptied.
+    staged: Vec<PlanId>,
+    /// Those of the time before: stages in use then and not since give their memory back.
+    staged_before: Vec<PlanId>,
     staged_octets: usize,
     staged_records: usize,
 }
@@ -61,6 +92,17 @@ pub(crate) struct PlanStore {
 impl PlanStore {
     pub(crate) fn get(&self, id: PlanId) -> Option<&DecodePlan> {
         self.slots.get(id.0)?.as_ref().map(|slot| &slot.plan)
+    }
+
+    /// What all plans count as.
+    pub(crate) fn fields(&self) -> usize {
+        self.fields
+    }
+
+    /// What a plan counts as.
+    pub(crate) fn fields_of(&self, id: PlanId) -> usize {
+        let slot = self.slots.get(id.0).and_then(Option::as_ref);
+        slot.map_or(0, Slot::fields)
     }
 
     /// Records in all stages.
@@ -81,7 +123,9 @@ impl PlanStore {
     ) -> Option<PlanId> {
         if let Some(&id) = self.by_definition.get(&definition) {
             let slot = self.slots[id.0].as_mut()?;
-            self.unused -= usize::from(slot.references == 0);
+            if slot.references == 0 {
+                self.unused_fields -= slot.fields();
+            }
             slot.references += 1;
             return Some(id);
         }
@@ -97,6 +141,7 @@ impl PlanStore {
             self.slots.push(None);
             self.slots.len() - 1
         });
+        self.fields += slot.fields();
         self.slots[index] = Some(slot);
         self.by_definition.insert(definition, PlanId(index));
         Some(PlanId(index))
@@ -106,19 +151,21 @@ impl PlanStore {
     pub(crate) fn release(&mut self, id: PlanId) {
         if let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) {
             slot.references = slot.references.saturating_sub(1);
-            self.unused += usize::from(slot.references == 0);
+            if slot.references == 0 {
+                self.unused_fields += slot.fields();
+            }
         }
     }
 
     /// Whether it is time to call `drop_unused`.
     pub(crate) fn has_too_many_unused(&self) -> bool {
-        self.unused > MAX_UNUSED
+        self.unused_fields > MAX_UNUSED_FIELDS
     }
 
     /// Drops plans without references; their stages must be empty. Returns the tables they wrote to, one entry a plan.
     pub(crate) fn drop_unused(&mut self) -> Vec<usize> {
         let mut tables = Vec::new();
-        if self.unused == 0 {
+        if self.unused_fields == 0 {
             return tables;
         }
         for index in 0..self.slots.len() {
@@ -127,11 +174,12 @@ impl PlanStore {
             else {
                 continue;
             };
+            self.fields -= slot.fields();
             self.by_definition.remove(&slot.definition);
             self.free.push(index);
             tables.extend(slot.plan.table);
         }
-        self.unused = 0;
+        self.unused_fields = 0;
         tables
     }
 
@@ -147,9 +195,15 @@ impl PlanStore {
         let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) else {
             return;
         };
+        if slot.plan.table.is_none() {
+            return;
+        }
         if body.len() >= STAGE_OCTETS && slot.stage.records == 0 {
             sink.run(&slot.plan, body, pieces, &[run]);
             return;
+        }
+        if slot.stage.records == 0 && !std::mem::replace(&mut slot.stage.is_listed, true) {
+            self.staged.push(id);
         }
         let base = slot.stage.bytes.len() as u32;
         slot.stage.bytes.extend_from_slice(body);
@@ -159,9 +213,9 @@ impl PlanStore {
         }));
         slot.stage.runs.push(run);
         slot.stage.records += run.records;
-        self.staged_octets += body.len();
+        self.staged_octets += body.len() + size_of_val(pieces) + size_of::<Run>();
         self.staged_records += run.records;
-        if slot.stage.bytes.len() >= STAGE_OCTETS {
+        if slot.stage.octets() >= STAGE_OCTETS {
             self.transpose(id, sink);
         }
         if self.staged_octets >= ALL_STAGES_OCTETS {
@@ -171,14 +225,20 @@ impl PlanStore {
 
     /// Empties every stage into columns.
     pub(crate) fn transpose_all(&mut self, sink: &mut RowSink<'_>) {
-        if self.staged_records == 0 {
-            return;
+        // Only stages that were in use: there may be very many that are not.
+        for id in self.staged_before.drain(..) {
+            if let Some(slot) = &mut self.slots[id.0]
+                && !slot.stage.is_listed
+            {
+                slot.stage = Stage::default();
+            }
         }
-        for index in 0..self.slots.len() {
-            self.transpose(PlanId(index), sink);
-            if let Some(slot) = &mut self.slots[index] {
-                // Stages of exporters that have gone silent give their memory back.
-                slot.stage.bytes.shrink_to(STAGE_OCTETS);
+        std::mem::swap(&mut self.staged, &mut self.staged_before);
+        for index in 0..self.staged_before.len() {
+            let id = self.staged_before[index];
+            self.transpose(id, sink);
+            if let Some(slot) = &mut self.slots[id.0] {
+                slot.stage.is_listed = false;
             }
         }
     }
@@ -192,12 +252,9 @@ impl PlanStore {
             return;
         }
         sink.run(&slot.plan, &stage.bytes, &stage.pieces, &stage.runs);
-        self.staged_octets -= stage.bytes.len();
+        self.staged_octets -= stage.octets();
         self.staged_records -= stage.records;
-        stage.bytes.clear();
-        stage.pieces.clear();
-        stage.runs.clear();
-        stage.records = 0;
+        stage.clear();
     }
 }
 

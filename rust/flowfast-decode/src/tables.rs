@@ -1,6 +1,6 @@
 //! The tables of a decoder: `flows`, or in the `wire` schema one for each set of elements.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -144,21 +144,34 @@ impl Tables {
             .flatten()
             .filter_map(|table| table.flush(&mut self.zeros))
             .collect();
-        if self.schema == SchemaKind::Wire {
-            for index in 0..self.tables.len() {
-                if self.users[index] == 0 && self.tables[index].take().is_some() {
-                    self.free.push(index);
-                    self.wire_index.retain(|_, table| *table != index);
-                }
+        self.drop_unused();
+        batches
+    }
+
+    /// Drops `wire` tables that are empty and that no plan writes to.
+    fn drop_unused(&mut self) {
+        if self.schema != SchemaKind::Wire {
+            return;
+        }
+        let before = self.free.len();
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            if self.users[index] == 0 && table.take_if(|table| table.rows() == 0).is_some() {
+                self.free.push(index);
             }
         }
-        batches
+        if self.free.len() > before {
+            self.wire_index
+                .retain(|_, table| self.tables[*table].is_some());
+        }
     }
 
     /// Plans that wrote to these tables, one entry a plan, are gone.
     pub(crate) fn release(&mut self, users: &[usize]) {
         for &index in users {
             self.users[index] -= 1;
+        }
+        if !users.is_empty() {
+            self.drop_unused();
         }
     }
 
@@ -427,7 +440,7 @@ fn wire_table(
     fields: &[WireField],
     derived: &[Derived],
 ) -> Table {
-    let mut names: Vec<String> = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
     let mut arrow_fields: Vec<Field> = WIRE_MESSAGE_COLUMNS
         .iter()
         .map(|(name, value)| message_field(name, *value))
@@ -444,7 +457,7 @@ fn wire_table(
         if column.occurrence > 1 {
             name = format!("{name}_{}", column.occurrence);
         }
-        names.push(name.clone());
+        names.insert(name.clone());
         let field = with_semantic(Field::new(name, column.data_type.clone(), true), *semantic);
         let mut metadata = field.metadata().clone();
         metadata.insert(

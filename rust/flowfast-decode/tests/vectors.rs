@@ -1,6 +1,8 @@
 //! The byte-exact vectors: how many rows each gives, in both schemas, and that its counters add up. Values are compared with the
 //! vectors' JSON in `tests/conformance`.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 

@@ -22,6 +22,10 @@ impl FixedOctets {
         }
     }
 
+    pub(crate) fn give_memory_back(&mut self) {
+        *self = Self::new(self.width);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.octets.len() / self.width
     }
@@ -36,24 +40,29 @@ impl FixedOctets {
         self.nulls.append_n_nulls(count);
     }
 
-    /// Appends values that are this column's width, or null.
-    pub(crate) fn extend_optional<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>) {
+    /// Appends values that are this column's width; others become null. Returns how many.
+    pub(crate) fn extend<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) -> u64 {
+        let mut misfits = 0;
         for value in values {
-            match value.filter(|octets| octets.len() == self.width) {
-                Some(octets) => {
-                    self.octets.extend_from_slice(octets);
-                    self.nulls.append_non_null();
-                }
-                None => self.append_nulls(1),
+            if value.len() == self.width {
+                self.octets.extend_from_slice(value);
+                self.nulls.append_non_null();
+            } else {
+                self.append_nulls(1);
+                misfits += 1;
             }
         }
+        misfits
     }
 
-    /// Appends values of at most this column's width, zeros first (reduced-size unsigned256).
-    pub(crate) fn extend_left_padded<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) {
+    /// Appends values of at most this column's width, zeros first (reduced-size unsigned256); longer ones become null. Returns how
+    /// many.
+    pub(crate) fn extend_left_padded<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) -> u64 {
+        let mut misfits = 0;
         for value in values {
             if value.len() > self.width {
                 self.append_nulls(1);
+                misfits += 1;
                 continue;
             }
             self.octets
@@ -61,6 +70,7 @@ impl FixedOctets {
             self.octets.extend_from_slice(value);
             self.nulls.append_non_null();
         }
+        misfits
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

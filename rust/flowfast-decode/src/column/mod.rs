@@ -125,6 +125,28 @@ impl Column {
         }
     }
 
+    /// Empties the column and forgets how large it was.
+    pub(crate) fn give_memory_back(&mut self) {
+        match self {
+            Self::U8(storage) => *storage = Primitive::default(),
+            Self::U16(storage) => *storage = Primitive::default(),
+            Self::U32(storage) => *storage = Primitive::default(),
+            Self::U64(storage) => *storage = Primitive::default(),
+            Self::I8(storage) => *storage = Primitive::default(),
+            Self::I16(storage) => *storage = Primitive::default(),
+            Self::I32(storage) => *storage = Primitive::default(),
+            Self::I64(storage) => *storage = Primitive::default(),
+            Self::F32(storage) => *storage = Primitive::default(),
+            Self::F64(storage) => *storage = Primitive::default(),
+            Self::Boolean(storage) => *storage = Booleans::default(),
+            Self::Addresses(storage) => *storage = Addresses::default(),
+            Self::Fixed(storage) => storage.give_memory_back(),
+            Self::Variable(storage) => *storage = VariableOctets::default(),
+            Self::Labels(storage) => *storage = Labels::default(),
+            Self::Keys(storage) => *storage = Keys::default(),
+        }
+    }
+
     /// The column as an array of `data_type` and `rows` rows; the column is empty afterwards.
     pub(crate) fn finish(
         &mut self,

@@ -1,6 +1,10 @@
 //! Messages that bring their own templates (v9, IPFIX): split whole, then committed, so that a malformed one leaves nothing
 //! behind (FF-IX-03), with templates taking effect in the order of appearance (FF-IX-07, FF-V9-05).
 
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
 use crate::batch::{MessageContext, Run};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, SetLoss, Warning};
@@ -60,7 +64,8 @@ pub(super) struct Message<'d, 'p> {
     context: MessageContext,
     steps: Vec<Step>,
     pieces: Vec<Piece>,
-    defines_templates: bool,
+    /// Templates of this message, the last definition of each id; `None` for one that was refused.
+    own: HashMap<u16, Option<PlanId>, FixedState>,
 }
 
 impl<'d, 'p> Message<'d, 'p> {
@@ -81,7 +86,7 @@ impl<'d, 'p> Message<'d, 'p> {
             context,
             steps,
             pieces,
-            defines_templates: false,
+            own: HashMap::default(),
         }
     }
 
@@ -97,7 +102,7 @@ impl<'d, 'p> Message<'d, 'p> {
         if plan.is_none() {
             self.warn(Warning::TemplateRefused);
         }
-        self.defines_templates = true;
+        self.own.insert(template_id, plan);
         self.steps.push(Step::Template {
             template_id,
             plan,
@@ -139,18 +144,8 @@ impl<'d, 'p> Message<'d, 'p> {
 
     /// The template in effect: of this message, else of earlier ones.
     fn lookup(&self, template_id: u16) -> Lookup {
-        if self.defines_templates {
-            let own = self.steps.iter().rev().find_map(|step| match step {
-                Step::Template {
-                    template_id: id,
-                    plan,
-                    ..
-                } if *id == template_id => Some(*plan),
-                _ => None,
-            });
-            if let Some(plan) = own {
-                return plan.map_or(Lookup::Missing, Lookup::Found);
-            }
+        if let Some(plan) = self.own.get(&template_id) {
+            return plan.map_or(Lookup::Missing, Lookup::Found);
         }
         self.decoder.lookup(
             self.context.domain_index,
@@ -206,6 +201,7 @@ impl<'d, 'p> Message<'d, 'p> {
             pieces,
             ..
         } = self;
+        let mut new_templates = Vec::new();
         let mut counts = Counts::default();
         for step in steps.drain(..) {
             match step {
@@ -216,14 +212,16 @@ impl<'d, 'p> Message<'d, 'p> {
                 } => {
                     counts.template_records += 1;
                     decoder.count_template(is_options);
-                    if let Some(plan) = plan {
-                        decoder.store_template(
+                    if let Some(plan) = plan
+                        && decoder.store_template(
                             context.domain_index,
                             session,
                             template_id,
                             plan,
                             context.received_ns,
-                        );
+                        )
+                    {
+                        new_templates.push(template_id);
                     }
                 }
                 Step::Records {
@@ -277,6 +275,8 @@ impl<'d, 'p> Message<'d, 'p> {
             }
         }
         decoder.return_scratch(steps, pieces);
+        // Once a message, however many templates it defines.
+        decoder.decode_waiting(context.domain_index, new_templates, context.received_ns);
         counts
     }
 }

@@ -32,6 +32,12 @@ pub struct Limits {
     pub domains: usize,
     /// Templates of one Observation Domain, over all its sessions (FF-TL-14).
     pub templates_per_domain: usize,
+    /// The same over all Observation Domains.
+    pub templates: usize,
+    /// Fields of the templates of one Observation Domain, over all its sessions; a template counts as some fields more than it has.
+    pub template_fields_per_domain: usize,
+    /// Fields of all templates that differ.
+    pub template_fields: usize,
     /// Templates not refreshed for so long are not used; 0: for ever (FF-V9-06, FF-TL-10). Nanoseconds.
     pub template_lifetime_ns: i64,
     /// Octets of data sets that wait for their template, per Observation Domain (FF-V9-07).
@@ -47,6 +53,9 @@ impl Default for Limits {
         Self {
             domains: 100_000,
             templates_per_domain: 4096,
+            templates: 1_000_000,
+            template_fields_per_domain: 1 << 17,
+            template_fields: 1 << 20,
             template_lifetime_ns: 1_800_000_000_000,
             waiting_octets_per_domain: 1 << 20,
             waiting_octets: 64 << 20,
@@ -63,6 +72,8 @@ const MAX_SESSIONS: usize = 64;
 struct SessionTemplate {
     session: Session,
     plan: PlanId,
+    /// What the template counts as.
+    fields: usize,
     refreshed_ns: i64,
 }
 
@@ -104,12 +115,20 @@ pub(crate) struct WaitingSet {
     pub(crate) body: Box<[u8]>,
 }
 
+impl WaitingSet {
+    /// Octets it takes of what may wait: a set of few octets, or none, takes memory all the same.
+    pub(crate) fn cost(&self) -> usize {
+        size_of::<Self>() + self.body.len()
+    }
+}
+
 /// Everything known of one Observation Domain.
 #[derive(Debug)]
 pub(crate) struct Domain {
     pub(crate) key: DomainKey,
     templates: HashMap<u16, Definitions, FixedState>,
     template_count: usize,
+    template_fields: usize,
     pub(crate) options: OptionsState,
     pub(crate) sequence: SequenceTracker,
     pub(crate) waiting: VecDeque<WaitingSet>,
@@ -126,6 +145,7 @@ impl Domain {
             key,
             templates: HashMap::default(),
             template_count: 0,
+            template_fields: 0,
             options: OptionsState::default(),
             sequence: SequenceTracker::default(),
             waiting: VecDeque::new(),
@@ -167,7 +187,7 @@ impl Domain {
         let Some(template) = own.or_else(newest) else {
             return Lookup::Ambiguous;
         };
-        let age_ns = now_ns - template.refreshed_ns;
+        let age_ns = now_ns.saturating_sub(template.refreshed_ns);
         if limits.template_lifetime_ns > 0 && age_ns > limits.template_lifetime_ns {
             return Lookup::Expired;
         }
@@ -180,42 +200,55 @@ impl Domain {
         &mut self,
         session: Session,
         template_id: u16,
-        plan: PlanId,
+        (plan, fields): (PlanId, usize),
         now_ns: i64,
         limits: &Limits,
         evicted: &mut Vec<PlanId>,
     ) -> Stored {
-        let definitions = self.templates.entry(template_id).or_default();
-        if let Some(known) = definitions
-            .sessions
-            .iter_mut()
-            .find(|known| known.session == session)
+        if let Some(definitions) = self.templates.get_mut(&template_id)
+            && let Some(known) = definitions
+                .sessions
+                .iter_mut()
+                .find(|known| known.session == session)
         {
             known.refreshed_ns = now_ns;
             let before = std::mem::replace(&mut known.plan, plan);
             if before == plan {
                 return Stored::Refreshed;
             }
+            self.template_fields -= std::mem::replace(&mut known.fields, fields);
+            self.template_fields += fields;
             definitions.compare();
             return Stored::Redefined(before);
         }
+        // Before the new one is among them: it would be as good as any other of its age.
+        if self.template_count >= limits.templates_per_domain {
+            self.evict_oldest(evicted);
+        }
+        while self.template_count > 0
+            && self.template_fields + fields > limits.template_fields_per_domain
+        {
+            self.evict_oldest(evicted);
+        }
+        let definitions = self.templates.entry(template_id).or_default();
         if definitions.sessions.len() >= MAX_SESSIONS
             && let Some(oldest) = (0..definitions.sessions.len())
                 .min_by_key(|&i| definitions.sessions[i].refreshed_ns)
         {
-            evicted.push(definitions.sessions.swap_remove(oldest).plan);
+            let gone = definitions.sessions.swap_remove(oldest);
+            evicted.push(gone.plan);
             self.template_count -= 1;
+            self.template_fields -= gone.fields;
         }
         definitions.sessions.push(SessionTemplate {
             session,
             plan,
+            fields,
             refreshed_ns: now_ns,
         });
         definitions.compare();
         self.template_count += 1;
-        if self.template_count > limits.templates_per_domain {
-            self.evict_oldest(evicted);
-        }
+        self.template_fields += fields;
         Stored::New
     }
 
@@ -226,6 +259,9 @@ impl Domain {
             .values()
             .flat_map(|d| d.sessions.iter().map(|known| known.refreshed_ns))
             .collect();
+        if ages.is_empty() {
+            return;
+        }
         let quota = ages.len() / 16 + 1;
         let (_, &mut horizon_ns, _) = ages.select_nth_unstable(quota - 1);
         let mut left = quota;
@@ -234,6 +270,7 @@ impl Domain {
                 let goes = left > 0 && known.refreshed_ns <= horizon_ns;
                 if goes {
                     left -= 1;
+                    self.template_fields -= known.fields;
                     evicted.push(known.plan);
                 }
                 !goes
@@ -355,7 +392,7 @@ mod tests {
             domain.store(
                 session(port),
                 256,
-                PlanId(plan),
+                (PlanId(plan), 1),
                 0,
                 &limits,
                 &mut Vec::new(),
@@ -369,7 +406,14 @@ mod tests {
             Lookup::Found(PlanId(1))
         );
         assert_eq!(
-            domain.store(session(2000), 256, PlanId(2), 0, &limits, &mut Vec::new()),
+            domain.store(
+                session(2000),
+                256,
+                (PlanId(2), 1),
+                0,
+                &limits,
+                &mut Vec::new()
+            ),
             Stored::Redefined(PlanId(1))
         );
         assert_eq!(
@@ -398,13 +442,20 @@ mod tests {
             ..Limits::default()
         };
         let mut domain = Domain::new(KEY);
-        domain.store(session(1), 256, PlanId(1), 0, &limits, &mut Vec::new());
+        domain.store(session(1), 256, (PlanId(1), 1), 0, &limits, &mut Vec::new());
         assert_eq!(
             domain.lookup(session(1), 256, 10, &limits),
             Lookup::Found(PlanId(1))
         );
         assert_eq!(domain.lookup(session(1), 256, 11, &limits), Lookup::Expired);
-        domain.store(session(1), 256, PlanId(1), 11, &limits, &mut Vec::new());
+        domain.store(
+            session(1),
+            256,
+            (PlanId(1), 1),
+            11,
+            &limits,
+            &mut Vec::new(),
+        );
         assert_eq!(
             domain.lookup(session(1), 256, 21, &limits),
             Lookup::Found(PlanId(1))
@@ -424,7 +475,7 @@ mod tests {
             domain.store(
                 session(1),
                 256 + id,
-                PlanId(id.into()),
+                (PlanId(id.into()), 1),
                 id.into(),
                 &limits,
                 &mut evicted,

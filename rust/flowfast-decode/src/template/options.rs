@@ -113,9 +113,10 @@ impl OptionsState {
         (0..tile.records).any(|record| {
             let rate = fields.rate.rate(tile, record);
             match fields.sampler {
-                Some(source) => {
-                    self.samplers.get(&be_uint(tile.field(record, source)).0) != Some(&rate)
-                }
+                Some(source) => match self.samplers.get(&be_uint(tile.field(record, source)).0) {
+                    Some(known) => *known != rate,
+                    None => self.samplers.len() < MAX_SAMPLERS,
+                },
                 None => self.exporter_rate != Some(rate),
             }
         })

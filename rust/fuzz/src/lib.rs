@@ -1,0 +1,171 @@
+//! What every fuzz target asks of the decoder, whatever it was fed: the equations of the ledger hold, and nothing is without bound.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
+
+use flowfast_decode::{Datagram, Decoder, DecoderOptions, Limits, SchemaKind, TableBatch};
+
+/// 14 November 2023, 22:13:20 UTC.
+pub const EPOCH_NS: i64 = 1_700_000_000_000_000_000;
+
+/// Small bounds, so that short inputs reach them.
+pub const LIMITS: Limits = Limits {
+    domains: 24,
+    templates_per_domain: 32,
+    templates: 200,
+    template_fields_per_domain: 2000,
+    template_fields: 20_000,
+    template_lifetime_ns: 60_000_000_000,
+    waiting_octets_per_domain: 4096,
+    waiting_octets: 16384,
+    waiting_ns: 5_000_000_000,
+};
+
+/// A decoder and the rows that it has given.
+pub struct Fuzzed {
+    decoder: Decoder,
+    rows: u64,
+    /// Datagrams, for `run_datagram`.
+    fed: u32,
+}
+
+impl Fuzzed {
+    /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1).
+    pub fn of_mode(mode: u8) -> Self {
+        let schema = if mode & 1 == 0 {
+            SchemaKind::Flows
+        } else {
+            SchemaKind::Wire
+        };
+        let options = DecoderOptions {
+            schema,
+            columns: vec![
+                "full".to_owned(),
+                "ingressInterface".to_owned(),
+                "9:12235".to_owned(),
+            ],
+            lenient: mode & 2 != 0,
+            limits: LIMITS,
+        };
+        Self {
+            decoder: Decoder::new(&options).expect("these columns exist"),
+            rows: 0,
+            fed: 0,
+        }
+    }
+
+    /// Decodes one datagram and checks the equations that hold at any time.
+    pub fn feed(&mut self, exporter: u32, exporter_port: u16, received_ns: i64, payload: &[u8]) {
+        let _ = self.decoder.decode(&Datagram {
+            exporter: IpAddr::V4(Ipv4Addr::from(exporter)),
+            exporter_port,
+            local_port: 4739,
+            received_ns,
+            payload,
+        });
+        self.check(self.decoder.pending_rows() as u64);
+        assert!(self.decoder.exporter_count() <= LIMITS.domains);
+        assert!(self.decoder.stats().set_octets_waiting <= LIMITS.waiting_octets as u64);
+    }
+
+    /// Takes the rows.
+    pub fn flush(&mut self) {
+        let batches = self.decoder.flush();
+        self.take(&batches);
+    }
+
+    /// The end: nothing waits any more.
+    pub fn finish(&mut self) {
+        let batches = self.decoder.finish();
+        self.take(&batches);
+        assert_eq!(self.decoder.stats().sets_waiting, 0);
+        assert_eq!(self.decoder.stats().set_octets_waiting, 0);
+    }
+
+    fn take(&mut self, batches: &[TableBatch]) {
+        for batch in batches {
+            for column in batch.batch.columns() {
+                column.to_data().validate_full().expect("arrays are valid");
+            }
+        }
+        self.rows += batches
+            .iter()
+            .map(|batch| batch.batch.num_rows() as u64)
+            .sum::<u64>();
+        assert_eq!(self.decoder.pending_rows(), 0);
+        self.check(0);
+    }
+
+    fn check(&self, pending: u64) {
+        let stats = self.decoder.stats();
+        assert_eq!(
+            stats.datagrams_received,
+            stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>()
+        );
+        assert_eq!(
+            stats.records_received,
+            stats.records_decoded + stats.records_absorbed
+        );
+        assert_eq!(stats.records_decoded, self.rows + pending);
+    }
+}
+
+/// A message of a session input, apart from its payload.
+const FRAME_LEN: usize = 5;
+
+/// Frames a datagram for `run_session`: `who` picks exporter (low 5 bits) and port (next 2), the top bit asks for a flush after it;
+/// `seconds` pass before it.
+pub fn frame(who: u8, seconds: u16, payload: &[u8]) -> Vec<u8> {
+    let len = payload.len().min(usize::from(u16::MAX)) as u16;
+    let mut framed = vec![who];
+    framed.extend(seconds.to_be_bytes());
+    framed.extend(len.to_be_bytes());
+    framed.extend(&payload[..usize::from(len)]);
+    framed
+}
+
+thread_local! {
+    /// Decoders that live on: to make one costs more than to decode a datagram.
+    static KEPT: RefCell<[Option<Fuzzed>; 4]> = const { RefCell::new([const { None }; 4]) };
+}
+
+/// Feeds one datagram, from an exporter not heard of before. The octet before it picks schema (bit 0) and lenience (bit 1).
+pub fn run_datagram(input: &[u8]) {
+    let Some((&mode, payload)) = input.split_first() else {
+        return;
+    };
+    KEPT.with_borrow_mut(|kept| {
+        let mode = mode & 3;
+        let fuzzed = kept[usize::from(mode)].get_or_insert_with(|| Fuzzed::of_mode(mode));
+        fuzzed.fed += 1;
+        fuzzed.feed(fuzzed.fed, 50000, EPOCH_NS, payload);
+        fuzzed.finish();
+    });
+}
+
+/// Feeds framed datagrams to one decoder. The first octet of all picks schema (bit 0) and lenience (bit 1).
+pub fn run_session(input: &[u8]) {
+    let Some((&mode, mut rest)) = input.split_first() else {
+        return;
+    };
+    let mut fuzzed = Fuzzed::of_mode(mode);
+    let mut now_ns = EPOCH_NS;
+    while let Some((head, tail)) = rest.split_at_checked(FRAME_LEN) {
+        let who = head[0];
+        let seconds = u16::from_be_bytes([head[1], head[2]]);
+        let len = usize::from(u16::from_be_bytes([head[3], head[4]])).min(tail.len());
+        let (payload, after) = tail.split_at(len);
+        rest = after;
+        now_ns += i64::from(seconds) * 1_000_000_000;
+        fuzzed.feed(
+            u32::from(who & 31),
+            50000 + u16::from(who >> 5 & 3),
+            now_ns,
+            payload,
+        );
+        if who & 0x80 != 0 {
+            fuzzed.flush();
+        }
+    }
+    fuzzed.finish();
+}
