@@ -164,9 +164,10 @@ fn execute_op(
                     let read = |source: Option<FieldSource>| {
                         source.map(|source| be_uint(tile.field(record, source)).0 as u32)
                     };
-                    let boot_ms = boot.map_or(context.boot_ms(), |source| {
-                        be_uint(tile.field(record, source)).0 as i64
-                    });
+                    let boot_ms = match boot {
+                        Some(source) => be_uint(tile.field(record, source)).0 as i64,
+                        None => context.boot_ms()?,
+                    };
                     let ms =
                         uptime_to_ms(edge, read(first), read(last), boot_ms, context.uptime_ms)?;
                     if to == TimeUnit::Millisecond {
@@ -182,9 +183,10 @@ fn execute_op(
             if let Some(Column::I64(column)) = table.field(column) {
                 // RFC 7011 section 6.1, elements 158 and 159; FF-DT-07.
                 let times = contexts(around.runs).enumerate().map(|(record, context)| {
-                    context.export_time_ms * 1000 - be_uint(tile.field(record, source)).0 as i64
+                    let before_us = be_uint(tile.field(record, source)).0 as i64;
+                    Some(context.export_time_ms? * 1000 - before_us)
                 });
-                column.extend(times);
+                column.extend_optional(times);
             }
         }
         Op::IcmpInPort {
