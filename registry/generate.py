@@ -185,7 +185,7 @@ def sflow_layouts_rs() -> str:
     kinds: dict[str, dict[int, list[dict[str, str]]]] = {}
     for r in rows("sflow-fields.csv"):
         kinds.setdefault(r["kind"], {}).setdefault(int(r["tag"]), []).append(r)
-    out = [HEADER, "use super::structure::{Part::*, Structure, field};\n\n"]
+    out = [HEADER, "use super::record::field;\nuse super::structure::{Part::*, Structure};\n\n"]
     for kind, structures in kinds.items():
         if kind == "derived":
             continue

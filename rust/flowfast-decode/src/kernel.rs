@@ -698,6 +698,6 @@ mod tests {
             },
             |value| value as i32,
         );
-        assert_eq!(format!("{column:?}").contains("[-5, 5]"), true);
+        assert!(format!("{column:?}").contains("[-5, 5]"));
     }
 }

@@ -16,7 +16,7 @@ use crate::staging::PlanId;
 use crate::template::cache::DomainKey;
 use crate::template::{Definition, RecordKind, TimeBase};
 use crate::wire::sflow::datagram::{SflowDatagram, Version, tagged};
-use crate::wire::sflow::structure::{Field, RecordBuilder};
+use crate::wire::sflow::record::{Field, RecordBuilder};
 use crate::wire::sflow::{legacy, sample};
 
 /// Versions 1 and 3 are unknown (FF-SF-07).

@@ -2,6 +2,7 @@
 //!
 //! - `cursor`: XDR's basic types, each read checked;
 //! - `datagram`: the header, and what is tagged with type and length;
+//! - `record`: fields and octets, while they are collected;
 //! - `structure`: any structure, by the layouts in `layouts`, to fields of a record;
 //! - `sample`: v5 samples; `legacy`: those of v2 and v4, which carry no lengths.
 
@@ -9,5 +10,6 @@ pub(crate) mod cursor;
 pub(crate) mod datagram;
 mod layouts;
 pub(crate) mod legacy;
+pub(crate) mod record;
 pub(crate) mod sample;
 pub(crate) mod structure;

@@ -3,7 +3,8 @@
 use super::cursor::Cursor;
 use super::datagram::tagged;
 use super::layouts::{COUNTER, DISCARD_REASONS, FLOW, SAMPLE};
-use super::structure::{Field, RecordBuilder, Structure, field};
+use super::record::{Field, RecordBuilder, field};
+use super::structure::Structure;
 use crate::element::sflow::{DISCARD_REASON_NAME, IN_FORMAT, IN_VALUE, OUT_FORMAT, OUT_VALUE};
 use crate::error::{DecodeError, Warning};
 use crate::template::{RecordKind, VARIABLE};
@@ -17,6 +18,9 @@ mod sample_type {
     pub(super) const COUNTERS_EXPANDED: u32 = 4;
     pub(super) const DISCARDED_PACKET: u32 = 5;
 }
+
+/// Where a discarded-packet sample says why.
+const DISCARD_REASON: std::ops::Range<usize> = 24..28;
 
 /// The flow record that holds the start of the packet itself.
 pub(super) const SAMPLED_HEADER: u32 = 1;
@@ -43,7 +47,6 @@ pub(crate) fn read(
     };
     let mut cursor = Cursor::new(body);
     let too_short = DecodeError::SampleLength;
-    let reason = body.get(24..28);
     layout.read(&mut cursor, record).ok_or(too_short)?;
     match tag {
         sample_type::FLOW => {
@@ -58,7 +61,7 @@ pub(crate) fn read(
         }
         sample_type::DISCARDED_PACKET => {
             record.put(&FORWARDING_STATUS, &[DROPPED]);
-            put_reason_name(record, reason);
+            put_reason_name(record, body.get(DISCARD_REASON));
         }
         _ => {}
     }
@@ -182,4 +185,116 @@ pub(super) fn put_header_fields(
     cursor.take(between)?;
     packet::put_fields(record, protocol, cursor.opaque()?);
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    type Values = Vec<(u32, Vec<u8>)>;
+
+    fn read(
+        tag: u32,
+        body: &[u32],
+    ) -> Result<(Option<RecordKind>, Values, Vec<Warning>), DecodeError> {
+        let (mut record, mut warnings) = (RecordBuilder::default(), Vec::new());
+        let kind = super::read(tag, &words(body), &mut record, &mut warnings)?;
+        Ok((kind, record.values(), warnings))
+    }
+
+    fn value(values: &Values, id: u32) -> Option<u64> {
+        let found = values.iter().find(|value| value.0 == id);
+        found.map(|value| crate::bytes::be_uint(&value.1).0)
+    }
+
+    #[test]
+    fn interfaces_are_if_indexes_only_in_format_0() {
+        // Spec 2.15.2: 0x80000007 is seven destinations, 0x40000102 a reason of discarding.
+        let sample = |input, output| [1, 0x0300_0009, 100, 2, 0, input, output, 0];
+        let (kind, values, _) = read(1, &sample(0x4000_0102, 0x8000_0007)).unwrap();
+        assert_eq!(kind, Some(RecordKind::Data));
+        let interfaces =
+            [10, IN_FORMAT, IN_VALUE, 14, OUT_FORMAT, OUT_VALUE].map(|id| value(&values, id));
+        assert_eq!(
+            interfaces,
+            [None, Some(1), Some(0x102), None, Some(2), Some(7)]
+        );
+        let (_, values, _) = read(1, &sample(5, 0x3fff_ffff)).unwrap();
+        assert_eq!(
+            (value(&values, 10), value(&values, 14)),
+            (Some(5), Some(0x3fff_ffff))
+        );
+        assert_eq!(value(&values, 2), Some(1), "one packet");
+        // Expanded: format and value apart.
+        let (_, values, _) = read(3, &[1, 3, 9, 100, 2, 0, 0, u32::MAX, 2, 3, 0]).unwrap();
+        assert_eq!(
+            (value(&values, 10), value(&values, 14)),
+            (Some(u32::MAX.into()), None)
+        );
+        assert_eq!(value(&values, OUT_VALUE), Some(3));
+    }
+
+    #[test]
+    fn discarded_packets_have_a_reason() {
+        // FF-SF-09.
+        let (kind, values, warnings) = read(5, &[1, 0, 3, 7, 1, 2, 258, 1, 1036, 4, 42]).unwrap();
+        assert_eq!((kind, warnings), (Some(RecordKind::Data), vec![]));
+        let name = values.iter().find(|value| value.0 == DISCARD_REASON_NAME);
+        assert_eq!(name.map(|value| &*value.1), Some(&b"acl"[..]));
+        assert_eq!((value(&values, 10), value(&values, 14)), (Some(1), Some(2)));
+        assert_eq!(value(&values, 89), Some(128));
+        let (_, values, _) = read(5, &[1, 0, 3, 7, 1, 2, 99_999, 0]).unwrap();
+        assert!(values.iter().all(|value| value.0 != DISCARD_REASON_NAME));
+    }
+
+    #[test]
+    fn unknown_and_short_records_are_skipped_by_length() {
+        // FF-SF-01, FF-SF-08: nine octets and three of padding; a switch record of eight octets.
+        let records = [
+            4, 999_999, 9, 0, 0, 0, 1001, 8, 5, 6, 1001, 16, 7, 0, 8, 0, 1001, 20, 9, 0, 9, 0, 9,
+        ];
+        let mut body = vec![1, 3, 100, 2, 0, 1, 2];
+        body.extend(records);
+        let (_, values, warnings) = read(1, &body).unwrap();
+        assert_eq!(warnings, [Warning::UnknownRecord, Warning::MalformedRecord]);
+        let vlans: Vec<_> = values.iter().filter(|value| value.0 == 58).collect();
+        assert_eq!(vlans.len(), 2, "both whole switch records");
+        assert_eq!(value(&values, 58), Some(7));
+    }
+
+    #[test]
+    fn samples_may_not_lie_about_what_they_hold() {
+        // FF-SF-06.
+        let error = |tag, body: &[u32]| read(tag, body).unwrap_err();
+        for len in 0..8 {
+            let sample = [1, 3, 100, 2, 0, 1, 2, 0];
+            assert_eq!(error(1, &sample[..len]), DecodeError::SampleLength);
+        }
+        assert_eq!(error(2, &[1, 3]), DecodeError::SampleLength);
+        assert_eq!(error(2, &[1, 3, 1]), DecodeError::RecordOverrun);
+        assert_eq!(
+            error(2, &[1, 3, u32::MAX, 1, 0]),
+            DecodeError::RecordOverrun
+        );
+        assert_eq!(error(2, &[1, 3, 1, 1, 5, 0]), DecodeError::RecordOverrun);
+        assert_eq!(
+            error(2, &[1, 3, 1, 1, u32::MAX, 0]),
+            DecodeError::RecordOverrun
+        );
+        // Vendors' samples and later ones are not ours to judge.
+        assert_eq!(read((4300 << 12) + 1003, &[1]).unwrap().0, None);
+    }
+
+    #[test]
+    fn records_beyond_the_bound_are_counted() {
+        let mut body = vec![1, 3, 40];
+        (0..40).for_each(|_| body.extend([2002, 8, 1, 2]));
+        let (_, values, warnings) = read(2, &body).unwrap();
+        assert_eq!(warnings, [Warning::ExcessRecord; 40 - MAX_RECORDS]);
+        assert_eq!(values.len(), 3 + 2 * MAX_RECORDS);
+    }
 }

@@ -5,26 +5,7 @@
 use std::net::IpAddr;
 
 use super::cursor::Cursor;
-use crate::element::ElementId;
-use crate::template::FieldSpecifier;
-
-/// A field of a record: element of the IANA or local registry, and octets or `VARIABLE`. One word, to be hashed fast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Field(u64);
-
-/// Names a field.
-pub(crate) const fn field(element: u32, octets: u16) -> Field {
-    Field((element as u64) << 16 | octets as u64)
-}
-
-impl From<Field> for FieldSpecifier {
-    fn from(Field(word): Field) -> Self {
-        Self {
-            element: ElementId::iana((word >> 16) as u32),
-            length: word as u16,
-        }
-    }
-}
+use super::record::{Field, PathEnds, RecordBuilder, field};
 
 /// A stretch of a structure.
 #[derive(Debug)]
@@ -48,9 +29,6 @@ pub(crate) enum Part {
     /// A prefix length, of the family of the address before.
     Prefix { ipv4: u32, ipv6: u32 },
 }
-
-/// First and last AS of a path: the next one, and the destination's.
-const PATH_ENDS: [Field; 2] = [field(128, 4), field(17, 4)];
 
 /// The layout of a structure.
 #[derive(Debug)]
@@ -126,83 +104,169 @@ fn as_path<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a [u8], Option<PathEnds>)> 
     Some((&path[..path.len() - cursor.rest().len()], ends))
 }
 
-/// First and last AS, as octets.
-type PathEnds = ([u8; 4], [u8; 4]);
-
 fn ends_of(path: &[u8]) -> Option<PathEnds> {
     Some((*path.first_chunk()?, *path.last_chunk()?))
 }
 
-/// A record in the making: fields and their octets, those of variable length last, for fixed offsets are read faster.
-#[derive(Debug, Default)]
-pub(crate) struct RecordBuilder {
-    fields: Vec<Field>,
-    octets: Vec<u8>,
-    variable_fields: Vec<Field>,
-    variable_octets: Vec<u8>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::layouts::{COUNTER, FLOW, FLOW_V2, FLOW_V4, SAMPLE};
+    use super::*;
 
-/// How far a record had grown.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Checkpoint([usize; 4]);
-
-impl RecordBuilder {
-    /// Forgets the record before.
-    pub(crate) fn clear(&mut self) {
-        self.rollback(Checkpoint([0; 4]));
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
-    /// Adds fields of fixed length and the octets of all of them.
-    pub(crate) fn put(&mut self, fields: &[Field], octets: &[u8]) {
-        self.fields.extend_from_slice(fields);
-        self.octets.extend_from_slice(octets);
+    type Values = Vec<(u32, Vec<u8>)>;
+
+    /// The fields of a structure, and how many octets it left.
+    fn read(structures: &'static [Structure], tag: u32, body: &[u8]) -> Option<(Values, usize)> {
+        let mut record = RecordBuilder::default();
+        let mut cursor = Cursor::new(body);
+        Structure::find(structures, tag)?.read(&mut cursor, &mut record)?;
+        Some((record.values(), cursor.rest().len()))
     }
 
-    /// Adds a field of variable length. `None` if it is longer than such a field can be.
-    pub(crate) fn put_variable(&mut self, field: Field, octets: &[u8]) -> Option<()> {
-        let len = u16::try_from(octets.len()).ok()?;
-        self.variable_fields.push(field);
+    #[test]
+    fn layouts_are_sorted_and_of_the_published_lengths() {
+        for table in [SAMPLE, FLOW, FLOW_V2, FLOW_V4, COUNTER] {
+            assert!(table.windows(2).all(|pair| pair[0].tag < pair[1].tag));
+        }
+        // Octets of structures without variable parts, as exporters send them.
+        let lengths = [
+            (1, 88),
+            (2, 52),
+            (3, 72),
+            (4, 80),
+            (5, 28),
+            (6, 80),
+            (7, 56),
+            (1001, 28),
+            (1002, 12),
+            (1004, 12),
+            (2002, 8),
+            (2003, 68),
+            (2004, 72),
+            (2005, 52),
+            (2006, 40),
+            (2007, 76),
+            (2008, 100),
+            (2009, 60),
+            (2010, 28),
+            (2100, 28),
+            (2101, 12),
+            (2102, 16),
+            (2103, 52),
+            (2104, 40),
+            (2106, 100),
+            (2201, 60),
+            (2203, 40),
+            (2204, 140),
+            (2206, 20),
+            (2207, 24),
+        ];
+        for (tag, len) in lengths {
+            assert_eq!(read(COUNTER, tag, &vec![0; len]).unwrap().1, 0, "{tag}");
+            assert!(read(COUNTER, tag, &vec![0; len - 1]).is_none(), "{tag}");
+        }
+        for (tag, len) in [
+            (2, 24),
+            (3, 32),
+            (4, 56),
+            (1001, 16),
+            (1020, 8),
+            (1021, 24),
+            (1025, 56),
+            (2100, 20),
+            (2101, 44),
+            (2209, 48),
+        ] {
+            assert_eq!(read(FLOW, tag, &vec![0; len]).unwrap().1, 0, "{tag}");
+            assert!(read(FLOW, tag, &vec![0; len - 1]).is_none(), "{tag}");
+        }
+    }
+
+    #[test]
+    fn tails_are_left_and_later_additions_are_taken() {
+        assert_eq!(read(COUNTER, 1, &[0; 100]).unwrap().1, 12);
+        // host_cpu grew by three words.
+        let count = |len| read(COUNTER, 2003, &vec![0; len]).unwrap().0.len();
+        assert_eq!((count(68), count(76), count(80)), (17, 17, 20));
+    }
+
+    #[test]
+    fn addresses_choose_the_element() {
+        let router = words(&[1, 0x0a00_0001, 24, 16]);
+        let ids = |body: &[u8]| -> Vec<u32> {
+            let (values, _) = read(FLOW, 1002, body).unwrap();
+            values.iter().map(|value| value.0).collect()
+        };
+        assert_eq!(ids(&router), [15, 9, 13]);
+        assert_eq!(ids(&words(&[2, 1, 2, 3, 4, 64, 48])), [62, 29, 30]);
+        assert_eq!(ids(&words(&[0, 24, 16])), [9, 13]);
+        assert!(read(FLOW, 1002, &words(&[3, 1, 24, 16])).is_none());
+    }
+
+    #[test]
+    fn as_paths_tell_the_next_and_the_last_as() {
+        let gateway = words(&[
+            1,
+            0x0a00_0001,
+            64500,
+            64501,
+            64502,
+            2,
+            2,
+            2,
+            11,
+            12,
+            1,
+            1,
+            13,
+            1,
+            77,
+            100,
+        ]);
+        let (values, left) = read(FLOW, 1003, &gateway).unwrap();
+        let value = |id| {
+            values
+                .iter()
+                .find(|value| value.0 == id)
+                .map(|value| value.1.clone())
+        };
+        assert_eq!(
+            (value(128), value(17)),
+            (Some(words(&[11])), Some(words(&[13])))
+        );
+        assert_eq!(
+            (value(16), value(129), left),
+            (Some(words(&[64501])), Some(words(&[64502])), 0)
+        );
+        // An empty path: the destination is local, its AS not sent.
+        let (values, _) = read(FLOW, 1003, &words(&[0, 64500, 64501, 64502, 0, 0, 100])).unwrap();
+        assert!(values.iter().all(|value| value.0 != 17 && value.0 != 128));
+        // Counts beyond what is there.
+        for lie in [
+            &[0, 1, 2, 3, u32::MAX, 2, 0][..],
+            &[0, 1, 2, 3, 1, 2, u32::MAX],
+        ] {
+            assert!(read(FLOW, 1003, &words(lie)).is_none());
+        }
+    }
+
+    #[test]
+    fn long_strings_take_the_long_prefix() {
         // RFC 7011 section 7.
-        match u8::try_from(len) {
-            Ok(short) if short < 255 => self.variable_octets.push(short),
-            _ => {
-                self.variable_octets.push(255);
-                self.variable_octets.extend(len.to_be_bytes());
-            }
+        for len in [0u32, 1, 254, 255, 256, 1000] {
+            let mut body = len.to_be_bytes().to_vec();
+            body.resize(4 + len.next_multiple_of(4) as usize, b'x');
+            let (values, left) = read(COUNTER, 1005, &body).unwrap();
+            assert_eq!(
+                (values[0].0, values[0].1.len(), left),
+                (82, len as usize, 0)
+            );
         }
-        self.variable_octets.extend_from_slice(octets);
-        Some(())
-    }
-
-    fn put_ends(&mut self, ends: Option<PathEnds>) {
-        if let Some((first, last)) = ends {
-            self.put(&PATH_ENDS, &[first, last].concat());
-        }
-    }
-
-    pub(crate) fn checkpoint(&self) -> Checkpoint {
-        Checkpoint([
-            self.fields.len(),
-            self.octets.len(),
-            self.variable_fields.len(),
-            self.variable_octets.len(),
-        ])
-    }
-
-    /// Takes back what was added since.
-    pub(crate) fn rollback(&mut self, checkpoint: Checkpoint) {
-        let [fields, octets, variable_fields, variable_octets] = checkpoint.0;
-        self.fields.truncate(fields);
-        self.octets.truncate(octets);
-        self.variable_fields.truncate(variable_fields);
-        self.variable_octets.truncate(variable_octets);
-    }
-
-    /// Ends the record: appends its octets to `arena`, and tells its fields.
-    pub(crate) fn finish(&mut self, arena: &mut Vec<u8>) -> &[Field] {
-        self.fields.append(&mut self.variable_fields);
-        arena.extend_from_slice(&self.octets);
-        arena.extend_from_slice(&self.variable_octets);
-        &self.fields
+        let mut record = RecordBuilder::default();
+        assert!(record.put_variable(field(82, 65535), &[0; 65536]).is_none());
     }
 }
