@@ -20,6 +20,9 @@ pub(crate) static FORMAT_NAMES: &[&str] = &[
     "netflow_v8",
     "netflow_v9",
     "ipfix",
+    "sflow_v2",
+    "sflow_v4",
+    "sflow_v5",
 ];
 
 /// Which format a message is in.
@@ -33,6 +36,9 @@ pub(crate) enum FormatCode {
     Netflow8,
     Netflow9,
     Ipfix,
+    Sflow2,
+    Sflow4,
+    Sflow5,
 }
 
 impl FormatCode {
@@ -47,14 +53,16 @@ pub(crate) struct MessageContext {
     pub(crate) format: FormatCode,
     /// Index of the Observation Domain's state.
     pub(crate) domain_index: usize,
-    /// IPv4 as `::ffff:a.b.c.d`.
+    /// Who it is from: sFlow's agent address, else the source address (FF-SF-04). IPv4 as `::ffff:a.b.c.d`.
     pub(crate) exporter: Address,
+    /// Source address of the datagram, in the same form.
+    pub(crate) source: Address,
     pub(crate) domain: Option<u32>,
     pub(crate) sequence: Option<u32>,
     pub(crate) template_id: Option<u16>,
     pub(crate) received_ns: i64,
-    /// Milliseconds since the UNIX epoch, as the header says.
-    pub(crate) export_time_ms: i64,
+    /// Milliseconds since the UNIX epoch, as the header says; sFlow's does not.
+    pub(crate) export_time_ms: Option<i64>,
     /// Milliseconds since the exporter started, if the header has it.
     pub(crate) uptime_ms: Option<u32>,
     /// v5's sampling interval.
@@ -63,8 +71,8 @@ pub(crate) struct MessageContext {
 
 impl MessageContext {
     /// When the exporter started, milliseconds since the UNIX epoch (spec 2.1.5).
-    pub(crate) fn boot_ms(&self) -> i64 {
-        self.export_time_ms - i64::from(self.uptime_ms.unwrap_or(0))
+    pub(crate) fn boot_ms(&self) -> Option<i64> {
+        Some(self.export_time_ms? - i64::from(self.uptime_ms.unwrap_or(0)))
     }
 }
 
@@ -81,6 +89,7 @@ pub(crate) enum MessageValue {
     FormatName,
     TimeReceived,
     Exporter,
+    Source,
     Domain,
     Sequence,
     TemplateId,
@@ -294,10 +303,14 @@ fn message_column(value: MessageValue, runs: &[Run], rows: usize, zeros: &mut Ze
                 DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
             )
         }
-        MessageValue::Exporter => {
+        MessageValue::Exporter | MessageValue::Source => {
             let mut addresses = Addresses::default();
             for run in runs {
-                addresses.extend_constant(run.context.exporter, run.records);
+                let address = match value {
+                    MessageValue::Source => run.context.source,
+                    _ => run.context.exporter,
+                };
+                addresses.extend_constant(address, run.records);
             }
             (Column::Addresses(addresses), DataType::FixedSizeBinary(16))
         }
@@ -306,7 +319,7 @@ fn message_column(value: MessageValue, runs: &[Run], rows: usize, zeros: &mut Ze
             (Column::I64(times), timestamp(TimeUnit::Microsecond))
         }
         MessageValue::ExportTime => {
-            let times = by_run(runs, |context| Some(context.export_time_ms));
+            let times = by_run(runs, |context| context.export_time_ms);
             (Column::I64(times), timestamp(TimeUnit::Millisecond))
         }
         MessageValue::Domain => (

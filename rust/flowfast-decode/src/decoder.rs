@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use arrow_schema::SchemaRef;
 
-use crate::batch::{Run, TableBatch, unmapped};
+use crate::batch::{FormatCode, Run, TableBatch, unmapped};
 use crate::error::{DecodeError, OptionsError, SetLoss, Warning};
 use crate::format::{self, fixed_definitions};
 use crate::plan::{Layout, Piece};
@@ -14,8 +14,8 @@ use crate::sequence::{Counting, SequenceEvent};
 use crate::staging::{PlanId, PlanStore, RowSink, tile};
 use crate::stats::Stats;
 use crate::tables::{Tables, flows_schema};
-use crate::template::Definition;
 use crate::template::cache::{DomainKey, Domains, Limits, Lookup, Session, Stored, WaitingSet};
+use crate::template::{Definition, RecordKind};
 
 /// One UDP datagram as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +59,9 @@ impl Default for DecoderOptions {
 /// What one Exporter and Observation Domain sent.
 #[derive(Clone, Debug)]
 pub struct ExporterSummary {
-    /// Its address.
+    /// Its address; of sFlow, the agent address.
     pub exporter: IpAddr,
-    /// Observation Domain: v9 Source ID, v5-v8 engine type * 256 + engine id.
+    /// Observation Domain: v9 Source ID, v5-v8 engine type * 256 + engine id; sFlow v5 sub-agent id.
     pub domain: u32,
     /// `netflow_v5`, `ipfix`, ...
     pub format: &'static str,
@@ -111,6 +111,7 @@ pub struct Decoder {
     expired_ns: i64,
     steps: Vec<format::Step>,
     pieces: Vec<Piece>,
+    pub(crate) samples: format::SampleReader,
 }
 
 impl Decoder {
@@ -134,6 +135,7 @@ impl Decoder {
             expired_ns: i64::MIN,
             steps: Vec::new(),
             pieces: Vec::new(),
+            samples: format::SampleReader::default(),
         };
         decoder.fixed_plans = fixed_definitions()
             .filter_map(|definition| decoder.intern(definition))
@@ -218,9 +220,15 @@ impl Decoder {
                 records: domain.records,
                 lost: domain.lost,
                 lost_unit: match (format, domain.sequence.counting()) {
-                    (crate::batch::FormatCode::Netflow1, _) => "none",
+                    (FormatCode::Netflow1, _) => "none",
                     (_, Counting::Messages) => "messages",
-                    (crate::batch::FormatCode::Netflow9, _) => "packets",
+                    (
+                        FormatCode::Netflow9
+                        | FormatCode::Sflow2
+                        | FormatCode::Sflow4
+                        | FormatCode::Sflow5,
+                        _,
+                    ) => "packets",
                     _ => "records",
                 },
                 templates: domain.template_count(),
@@ -335,8 +343,8 @@ impl Decoder {
         }
     }
 
-    pub(crate) fn count_template(&mut self, is_options: bool) {
-        if is_options {
+    pub(crate) fn count_template(&mut self, kind: RecordKind) {
+        if kind == RecordKind::Options {
             self.stats.options_templates_received += 1;
         } else {
             self.stats.templates_received += 1;
@@ -414,7 +422,7 @@ impl Decoder {
         if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
             domain.records += records;
         }
-        if plan.is_options {
+        if plan.kind == RecordKind::Options {
             self.stats.options_records_decoded += records;
         }
         if plan.table.is_some() {

@@ -48,6 +48,16 @@ faults! {
         ScopeCount = "scope_count",
         /// Variable-length field longer than the rest of its set (FF-IX-03).
         VariableOverrun = "variable_overrun",
+        /// sFlow agent address that is neither IPv4 nor IPv6.
+        AgentAddressType = "agent_address_type",
+        /// sFlow sample beyond the end of the datagram (FF-SF-06).
+        SampleOverrun = "sample_overrun",
+        /// sFlow v5 sample shorter than its layout.
+        SampleLength = "sample_length",
+        /// sFlow v5 record longer than the rest of its sample (FF-SF-06).
+        RecordOverrun = "record_overrun",
+        /// sFlow v2 or v4 structure of unknown type: its length is unknown, too.
+        UnknownStructure = "unknown_structure",
     }
 }
 
@@ -101,6 +111,14 @@ faults! {
         MalformedTail = "malformed_tail",
         /// Datagrams that arrived later than their successors, or twice (FF-NF-05).
         OutOfOrder = "out_of_order",
+        /// sFlow samples of a type that is not decoded, skipped by length (FF-SF-01).
+        UnknownSample = "unknown_sample",
+        /// sFlow records of a type that is not decoded, skipped by length (FF-SF-01).
+        UnknownRecord = "unknown_record",
+        /// sFlow records shorter than their layout, skipped by length.
+        MalformedRecord = "malformed_record",
+        /// sFlow records beyond the number that one sample can have, skipped by length.
+        ExcessRecord = "excess_record",
         /// Exporter restarts seen (FF-Q-06).
         ExporterRestart = "exporter_restart",
     }

@@ -167,7 +167,7 @@ fn execute_op(
                     };
                     let boot_ms = match boot {
                         Some(source) => signed_offset(tile.field(record, source)),
-                        None => Some(context.boot_ms()),
+                        None => context.boot_ms(),
                     };
                     let time = boot_ms
                         .and_then(|boot_ms| {
@@ -190,7 +190,8 @@ fn execute_op(
                 let mut misfits = 0;
                 let times = contexts(around.runs).enumerate().map(|(record, context)| {
                     let time = signed_offset(tile.field(record, source))
-                        .and_then(|before| (context.export_time_ms * 1000).checked_sub(before));
+                        .zip(context.export_time_ms)
+                        .and_then(|(before, export_ms)| (export_ms * 1000).checked_sub(before));
                     misfits += u64::from(time.is_none());
                     time
                 });

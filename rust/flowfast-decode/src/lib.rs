@@ -1,4 +1,4 @@
-//! Bytes in, Arrow record batches out: NetFlow v1-v8, v9 and IPFIX.
+//! Bytes in, Arrow record batches out: NetFlow v1-v8, v9, IPFIX and sFlow.
 //!
 //! Pure: no sockets, no threads, no clock (time is an argument), no Python. A datagram goes one way:
 //!

@@ -9,7 +9,7 @@ use crate::element::{AbstractDataType, ElementId, PADDING_OCTETS};
 use crate::error::DecodeError;
 use crate::schema::{FlowColumn, SAMPLING_SOURCES, Value};
 use crate::template::options::OptionsFields;
-use crate::template::{Definition, TimeBase, VARIABLE};
+use crate::template::{Definition, RecordKind, TimeBase, VARIABLE};
 
 /// Where a field stands in each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +226,7 @@ pub(crate) struct SamplingFields {
 #[derive(Debug)]
 pub(crate) struct DecodePlan {
     pub(crate) shape: RecordShape,
-    pub(crate) is_options: bool,
+    pub(crate) kind: RecordKind,
     /// Where rows go; `None` if no sink asked for records of this kind.
     pub(crate) table: Option<usize>,
     pub(crate) ops: Box<[Op]>,
@@ -445,7 +445,8 @@ fn prefix_length(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Optio
 }
 
 fn ether_type(layout: &Layout<'_>, column: usize) -> Option<Op> {
-    if let Some((source, 1..=2)) = layout.find(ElementId::iana(256)) {
+    // sFlow has it as a word.
+    if let Some((source, 1..=4)) = layout.find(ElementId::iana(256)) {
         return Some(Op::Field {
             column,
             source,
@@ -582,7 +583,7 @@ mod tests {
         Definition {
             fields,
             scope_count: 0,
-            is_options: false,
+            kind: RecordKind::Data,
             time_base: TimeBase::Record,
             icmp_in_port: false,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::element::{self, ElementId};
+use crate::element::{self, ElementId, sflow};
 use crate::error::OptionsError;
 
 /// Which schema records are decoded into.
@@ -131,10 +131,10 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
     &[
         column("type", "where from", Minimal, FormatName, &[], "Format and version: netflow_v5, netflow_v9, ipfix, ..."),
         column("time_received", "where from", Minimal, TimeReceived, &[], "When the datagram was received, microseconds UTC"),
-        column("sampler_address", "where from", Minimal, Exporter, &[], "Address of the Exporter, as seen by the socket"),
-        column("observation_domain_id", "where from", Standard, Domain, &[], "Observation Domain (RFC 7011); v9 Source ID; v5-v8 engine type * 256 + engine id"),
+        column("sampler_address", "where from", Minimal, Exporter, &[], "Address of the Exporter: as seen by the socket; of sFlow, the agent address"),
+        column("observation_domain_id", "where from", Standard, Domain, &[], "Observation Domain (RFC 7011); v9 Source ID; v5-v8 engine type * 256 + engine id; sFlow v5 sub-agent id"),
         column("sequence_num", "where from", Standard, Sequence, &[], "Sequence number of the message, in the format's own unit"),
-        column("template_id", "where from", Standard, TemplateId, &[], "Template the record was decoded with; null for v1-v8"),
+        column("template_id", "where from", Standard, TemplateId, &[], "Template the record was decoded with; null for v1-v8 and sFlow"),
         column("sampling_rate", "where from", Minimal, SamplingRate, &[of(34), of(305), of(50)], "One in so many packets was seen; 1 unsampled, 0 unknown"),
         column("sampling_source", "where from", Standard, SamplingSource, &[], "Where sampling_rate comes from: none, header, options, record, config"),
 
@@ -158,8 +158,8 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("flow_end_reason", "flow", Standard, U8, &[of(136)], "1 idle, 2 active timeout, 3 end seen, 4 forced, 5 lack of resources"),
         column("forwarding_status", "flow", Standard, U8, &[bits(89, 0, 0xff)], "Top two bits 0 unknown, 1 forwarded, 2 dropped, 3 consumed; then the reason"),
 
-        column("bytes", "volume", Minimal, U64, &[of(1), of(85), of(231), of(352), of(23)], "Octets, as exported (not multiplied by the sampling rate)"),
-        column("packets", "volume", Minimal, U64, &[of(2), of(86), of(298), of(24)], "Packets, as exported"),
+        column("bytes", "volume", Minimal, U64, &[of(1), of(85), of(231), of(352), of(23), of(sflow::FRAME_LENGTH), of(sflow::IP_LENGTH)], "Octets, as exported (not multiplied by the sampling rate); of an sFlow sample, the frame length"),
+        column("packets", "volume", Minimal, U64, &[of(2), of(86), of(298), of(24)], "Packets, as exported; 1 of an sFlow sample"),
         column("flows", "volume", Standard, U64, &[of(3)], "Flows in an aggregate"),
         column("bytes_scaled", "volume", Full, BytesScaled, &[], "bytes * sampling_rate; null where the rate is unknown"),
         column("packets_scaled", "volume", Full, PacketsScaled, &[], "packets * sampling_rate; null where the rate is unknown"),

@@ -53,7 +53,7 @@ counters! {
     records_received,
     /// Records turned into rows.
     records_decoded,
-    /// Options data records that only taught something: the `flows` schema has no rows for them.
+    /// Options data records that only taught something, and counter samples: the `flows` schema has no rows for them.
     records_absorbed,
     /// Options data records read (RFC 7011 section 3.4.2).
     options_records_decoded,
@@ -69,7 +69,7 @@ counters! {
     sets_recovered,
     /// Flow Records lost before us, by sequence numbers that count records (v5-v8, IPFIX).
     sequence_lost_records,
-    /// Export packets lost before us, by sequence numbers that count packets (v9).
+    /// Export packets lost before us, by sequence numbers that count packets (v9, sFlow).
     sequence_lost_packets,
 }
 

@@ -13,11 +13,13 @@ use crate::error::Warning;
 use crate::plan::{DecodePlan, Edge, FieldSource, Layout, Op, flow_ops, uptime};
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
+use crate::template::RecordKind;
 use crate::template::options::OptionsFields;
 
 /// Columns that every `wire` table begins with.
-const WIRE_MESSAGE_COLUMNS: [(&str, MessageValue); 8] = [
+const WIRE_MESSAGE_COLUMNS: [(&str, MessageValue); 9] = [
     ("_exporter", MessageValue::Exporter),
+    ("_source", MessageValue::Source),
     ("_domain", MessageValue::Domain),
     ("_template", MessageValue::TemplateId),
     ("_time", MessageValue::ExportTime),
@@ -55,7 +57,7 @@ pub(crate) struct Tables {
     selected: Vec<Selected>,
     hidden: Vec<&'static FlowColumn>,
     tables: Vec<Option<Table>>,
-    wire_index: HashMap<(bool, Vec<WireColumn>), usize>,
+    wire_index: HashMap<(RecordKind, Vec<WireColumn>), usize>,
     /// Plans that write to each table.
     users: Vec<usize>,
     free: Vec<usize>,
@@ -178,14 +180,14 @@ impl Tables {
     /// Compiles a template against the schema.
     pub(crate) fn compile(&mut self, layout: &Layout<'_>, stats: &mut Stats) -> DecodePlan {
         warn_about_octets(layout, stats);
-        let is_options = layout.definition.is_options;
-        let options = if is_options {
+        let kind = layout.definition.kind;
+        let options = if kind == RecordKind::Options {
             OptionsFields::find(layout)
         } else {
             None
         };
         let (table, ops) = match self.schema {
-            SchemaKind::Flows if is_options => (None, Vec::new()),
+            SchemaKind::Flows if kind != RecordKind::Data => (None, Vec::new()),
             SchemaKind::Flows => (Some(0), self.flow_plan(layout)),
             SchemaKind::Wire => {
                 let (table, ops) = self.wire_plan(layout);
@@ -197,7 +199,7 @@ impl Tables {
         }
         DecodePlan {
             shape: layout.shape.clone(),
-            is_options,
+            kind,
             table,
             ops: ops.into(),
             options,
@@ -273,7 +275,7 @@ impl Tables {
     fn wire_plan(&mut self, layout: &Layout<'_>) -> (usize, Vec<Op>) {
         let mut fields = wire_fields(layout);
         fields.sort_by(|a, b| a.column.cmp(&b.column));
-        let is_options = layout.definition.is_options;
+        let kind = layout.definition.kind;
         // Times relative to the exporter's start are also given as absolute ones, unless the exporter sends those itself.
         let base = WIRE_MESSAGE_COLUMNS.len() + fields.len();
         let mut derived = Vec::new();
@@ -292,11 +294,11 @@ impl Tables {
             .map(|field| field.column.clone())
             .chain(derived.iter().map(|d| d.key()))
             .collect();
-        let table = match self.wire_index.get(&(is_options, key.clone())) {
+        let table = match self.wire_index.get(&(kind, key.clone())) {
             Some(&table) => table,
             None => {
-                let table = self.add(wire_table(is_options, &key, &fields, &derived));
-                self.wire_index.insert((is_options, key), table);
+                let table = self.add(wire_table(kind, &key, &fields, &derived));
+                self.wire_index.insert((kind, key), table);
                 table
             }
         };
@@ -435,7 +437,7 @@ fn warn_about_octets(layout: &Layout<'_>, stats: &mut Stats) {
 }
 
 fn wire_table(
-    is_options: bool,
+    kind: RecordKind,
     key: &[WireColumn],
     fields: &[WireField],
     derived: &[Derived],
@@ -484,10 +486,10 @@ fn wire_table(
                 .map(|field| TableColumn::Field(Column::new(field.data_type()))),
         )
         .collect();
-    let kind = if is_options {
-        TableKind::Options
-    } else {
-        TableKind::Data
+    let kind = match kind {
+        RecordKind::Data => TableKind::Data,
+        RecordKind::Options => TableKind::Options,
+        RecordKind::Counters => TableKind::Counters,
     };
     let name = format!("{}-{:016x}", kind.name(), fingerprint(key));
     Table::new(
@@ -505,13 +507,13 @@ fn message_field(name: &str, value: MessageValue) -> Field {
         }
         MessageValue::TimeReceived => timestamp(TimeUnit::Microsecond),
         MessageValue::ExportTime => timestamp(TimeUnit::Millisecond),
-        MessageValue::Exporter => DataType::FixedSizeBinary(16),
+        MessageValue::Exporter | MessageValue::Source => DataType::FixedSizeBinary(16),
         MessageValue::Domain | MessageValue::Sequence | MessageValue::Uptime => DataType::UInt32,
         MessageValue::TemplateId => DataType::UInt16,
     };
     with_semantic(
         Field::new(name, data_type, true),
-        (value == MessageValue::Exporter).then_some("ip"),
+        matches!(value, MessageValue::Exporter | MessageValue::Source).then_some("ip"),
     )
 }
 

@@ -35,7 +35,7 @@ fn template_of_16370_fields() {
         let batch = ledger.only();
         assert_eq!(batch.num_rows(), 2);
         if schema == SchemaKind::Wire {
-            assert_eq!(batch.num_columns(), 8 + 16_370);
+            assert_eq!(batch.num_columns(), 9 + 16_370);
         }
     }
     // Seconds would be quadratic.

@@ -121,7 +121,7 @@ fn compare(batch: &RecordBatch, fields: &[Specifier], body: &[u8]) {
     let expected = reference::decode(fields, body);
     assert_eq!(batch.num_rows(), expected.len());
     let columns = columns(fields);
-    assert_eq!(batch.num_columns(), 8 + columns.iter().flatten().count());
+    assert_eq!(batch.num_columns(), 9 + columns.iter().flatten().count());
     for (index, name) in columns.iter().enumerate() {
         let Some(name) = name else { continue };
         let column = batch

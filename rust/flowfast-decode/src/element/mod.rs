@@ -8,6 +8,20 @@ use std::borrow::Cow;
 
 pub(crate) use registry::NETFLOW9_SCOPE_BASE;
 
+/// Ids of sFlow fields without an IANA element, where the code names them; all are in `registry/sflow-fields.csv`.
+pub(crate) mod sflow {
+    use super::registry::SFLOW_FIELD_BASE as BASE;
+
+    pub(crate) const IN_FORMAT: u32 = BASE + 7;
+    pub(crate) const IN_VALUE: u32 = BASE + 8;
+    pub(crate) const OUT_FORMAT: u32 = BASE + 9;
+    pub(crate) const OUT_VALUE: u32 = BASE + 10;
+    pub(crate) const DISCARD_REASON_NAME: u32 = BASE + 11;
+    pub(crate) const FRAME_LENGTH: u32 = BASE + 13;
+    pub(crate) const IP_LENGTH: u32 = BASE + 24;
+    pub(crate) const SAMPLING_INTERVAL_S: u32 = BASE + 572;
+}
+
 /// The Private Enterprise Number that marks the reverse direction of an IANA element (RFC 5103 section 6.1).
 pub(crate) const REVERSE_PEN: u32 = 29305;
 
@@ -184,6 +198,22 @@ mod tests {
                 .windows(2)
                 .all(|w| w[0].0 < w[1].0)
         );
+    }
+
+    #[test]
+    fn sflow_fields_that_the_code_names() {
+        for (id, name) in [
+            (sflow::IN_FORMAT, "in_format"),
+            (sflow::IN_VALUE, "in_value"),
+            (sflow::OUT_FORMAT, "out_format"),
+            (sflow::OUT_VALUE, "out_value"),
+            (sflow::DISCARD_REASON_NAME, "discard_reason_name"),
+            (sflow::FRAME_LENGTH, "frame_length"),
+            (sflow::IP_LENGTH, "ip_length"),
+            (sflow::SAMPLING_INTERVAL_S, "sampling_interval_s"),
+        ] {
+            assert_eq!(ElementId::iana(id).column_name(), name);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
 use crate::template::cache::DomainKey;
-use crate::template::{Definition, FieldSpecifier, TimeBase};
+use crate::template::{Definition, FieldSpecifier, RecordKind, TimeBase};
 use crate::wire::fixed::{FixedPacket, Layout, layouts};
 
 pub(super) const FORMAT: Format = Format {
@@ -27,7 +27,7 @@ pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
             })
             .collect(),
         scope_count: 0,
-        is_options: false,
+        kind: RecordKind::Data,
         time_base: TimeBase::Header,
         icmp_in_port: true,
     })
@@ -67,11 +67,12 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         format,
         domain_index,
         exporter,
+        source: exporter,
         domain: engine,
         sequence: packet.flow_sequence(),
         template_id: None,
         received_ns: datagram.received_ns,
-        export_time_ms: packet.export_time_ms(),
+        export_time_ms: Some(packet.export_time_ms()),
         uptime_ms: Some(packet.sys_uptime_ms()),
         // Interval 0 is unsampled; some exporters leave the mode at 0 and set the interval all the same.
         header_sampling_rate: packet

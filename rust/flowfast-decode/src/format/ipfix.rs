@@ -30,11 +30,12 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         format: FormatCode::Ipfix,
         domain_index,
         exporter,
+        source: exporter,
         domain: Some(domain),
         sequence: Some(header.sequence()),
         template_id: None,
         received_ns: datagram.received_ns,
-        export_time_ms: i64::from(header.export_time()) * 1000,
+        export_time_ms: Some(i64::from(header.export_time()) * 1000),
         uptime_ms: None,
         header_sampling_rate: None,
     };

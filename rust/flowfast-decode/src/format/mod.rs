@@ -3,12 +3,14 @@
 mod fixed;
 mod ipfix;
 mod netflow9;
+mod sflow;
 mod templated;
 
 use crate::decoder::{Datagram, Decoder};
 use crate::error::DecodeError;
 
 pub(crate) use fixed::definitions as fixed_definitions;
+pub(crate) use sflow::SampleReader;
 pub(crate) use templated::{Step, append_waiting};
 
 /// A format: how to recognise it, how to decode it.
@@ -17,7 +19,12 @@ pub(crate) struct Format {
     decode: fn(&mut Decoder, &Datagram<'_>) -> Result<(), DecodeError>,
 }
 
-static FORMATS: &[Format] = &[fixed::FORMAT, netflow9::FORMAT, ipfix::FORMAT];
+static FORMATS: &[Format] = &[
+    fixed::FORMAT,
+    netflow9::FORMAT,
+    ipfix::FORMAT,
+    sflow::FORMAT,
+];
 
 /// Decodes a datagram in whatever format it is: every port takes every format.
 pub(crate) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {

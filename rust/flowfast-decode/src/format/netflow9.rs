@@ -31,11 +31,12 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         format: FormatCode::Netflow9,
         domain_index,
         exporter,
+        source: exporter,
         domain: Some(domain),
         sequence: Some(packet.sequence()),
         template_id: None,
         received_ns: datagram.received_ns,
-        export_time_ms: i64::from(packet.unix_secs()) * 1000,
+        export_time_ms: Some(i64::from(packet.unix_secs()) * 1000),
         uptime_ms: Some(packet.sys_uptime_ms()),
         header_sampling_rate: None,
     };

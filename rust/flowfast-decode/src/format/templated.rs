@@ -10,8 +10,8 @@ use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, SetLoss, Warning};
 use crate::plan::Piece;
 use crate::staging::{PlanId, RecordSpan};
-use crate::template::Definition;
 use crate::template::cache::{Lookup, Session, WaitingSet};
+use crate::template::{Definition, RecordKind};
 use crate::wire::set::Set;
 
 /// One part of a message, checked but not yet in effect.
@@ -20,7 +20,7 @@ pub(crate) enum Step {
     Template {
         template_id: u16,
         plan: Option<PlanId>,
-        is_options: bool,
+        kind: RecordKind,
     },
     Records {
         span: RecordSpan,
@@ -97,7 +97,7 @@ impl<'d, 'p> Message<'d, 'p> {
 
     /// A template record.
     pub(super) fn template(&mut self, template_id: u16, definition: Definition) {
-        let is_options = definition.is_options;
+        let kind = definition.kind;
         let plan = self.decoder.intern(definition);
         if plan.is_none() {
             self.warn(Warning::TemplateRefused);
@@ -106,7 +106,7 @@ impl<'d, 'p> Message<'d, 'p> {
         self.steps.push(Step::Template {
             template_id,
             plan,
-            is_options,
+            kind,
         });
     }
 
@@ -208,10 +208,10 @@ impl<'d, 'p> Message<'d, 'p> {
                 Step::Template {
                     template_id,
                     plan,
-                    is_options,
+                    kind,
                 } => {
                     counts.template_records += 1;
-                    decoder.count_template(is_options);
+                    decoder.count_template(kind);
                     if let Some(plan) = plan
                         && decoder.store_template(
                             context.domain_index,

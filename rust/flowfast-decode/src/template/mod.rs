@@ -25,13 +25,24 @@ pub(crate) enum TimeBase {
     Record,
 }
 
+/// What a record is about, and so which kind of table its rows go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum RecordKind {
+    /// Flow Records, packet reports, sFlow flow and discarded-packet samples.
+    Data,
+    /// Options data (RFC 7011 section 3.4.2).
+    Options,
+    /// sFlow counter samples.
+    Counters,
+}
+
 /// The layout of a record, without the id it goes by: equal definitions share one plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Definition {
     pub(crate) fields: Box<[FieldSpecifier]>,
     /// The first so many fields are scope; 0 for Flow Records.
     pub(crate) scope_count: u16,
-    pub(crate) is_options: bool,
+    pub(crate) kind: RecordKind,
     pub(crate) time_base: TimeBase,
     /// ICMP type and code stand in the destination port (NetFlow v1-v8; spec 2.1.4).
     pub(crate) icmp_in_port: bool,

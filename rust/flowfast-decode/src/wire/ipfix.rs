@@ -4,7 +4,7 @@ use super::set::Sets;
 use crate::bytes::{be16, be32};
 use crate::element::ElementId;
 use crate::error::DecodeError;
-use crate::template::{Definition, FieldSpecifier, TimeBase};
+use crate::template::{Definition, FieldSpecifier, RecordKind, TimeBase};
 
 /// Set ids (RFC 7011 section 3.3.2).
 pub(crate) mod set_id {
@@ -146,7 +146,11 @@ impl<'a> TemplateRecords<'a> {
         let definition = Definition {
             fields: fields.into(),
             scope_count,
-            is_options: self.is_options,
+            kind: if self.is_options {
+                RecordKind::Options
+            } else {
+                RecordKind::Data
+            },
             time_base: TimeBase::Record,
             icmp_in_port: false,
         };

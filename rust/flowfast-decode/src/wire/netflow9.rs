@@ -4,7 +4,7 @@ use super::set::Sets;
 use crate::bytes::{be16, be32};
 use crate::element::ElementId;
 use crate::error::DecodeError;
-use crate::template::{Definition, FieldSpecifier, TimeBase};
+use crate::template::{Definition, FieldSpecifier, RecordKind, TimeBase};
 
 /// FlowSet ids (RFC 3954 sections 5.2 and 6.1).
 pub(crate) mod set_id {
@@ -121,7 +121,11 @@ impl<'a> TemplateRecords<'a> {
         let definition = Definition {
             fields,
             scope_count,
-            is_options: self.is_options,
+            kind: if self.is_options {
+                RecordKind::Options
+            } else {
+                RecordKind::Data
+            },
             time_base: TimeBase::Header,
             icmp_in_port: false,
         };

@@ -1,0 +1,214 @@
+//! sFlow v2, v4 and v5: every sample becomes a record of a template made for its structures. A datagram is read whole before any of
+//! it is appended, so that a malformed one leaves nothing behind (FF-IX-03).
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use foldhash::fast::FixedState;
+
+use super::Format;
+use crate::batch::{FormatCode, MessageContext, Run, mapped};
+use crate::bytes::be16;
+use crate::decoder::{Datagram, Decoder, SequenceUnit};
+use crate::error::{DecodeError, Warning};
+use crate::plan::Piece;
+use crate::staging::PlanId;
+use crate::template::cache::DomainKey;
+use crate::template::{Definition, RecordKind, TimeBase};
+use crate::wire::sflow::datagram::{SflowDatagram, Version, tagged};
+use crate::wire::sflow::record::{Field, RecordBuilder};
+use crate::wire::sflow::{legacy, sample};
+
+/// Versions 1 and 3 are unknown (FF-SF-07).
+pub(super) const FORMAT: Format = Format {
+    probe: |payload| be16(payload, 0) == 0 && Version::of(payload).is_some(),
+    decode,
+};
+
+/// Combinations of structures whose plans are remembered. Exporters have a few each.
+const MAX_PLANS: usize = 512;
+
+/// What is kept from one datagram to the next: plans of the combinations seen, and buffers.
+#[derive(Debug, Default)]
+pub(crate) struct SampleReader {
+    data_plans: Plans,
+    counters_plans: Plans,
+    record: RecordBuilder,
+    arena: Vec<u8>,
+    spans: Vec<Span>,
+    pieces: Vec<Piece>,
+    warnings: Vec<Warning>,
+}
+
+type Plans = HashMap<Box<[Field]>, PlanId, FixedState>;
+
+/// Neighbouring samples of one plan.
+#[derive(Debug)]
+struct Span {
+    plan: PlanId,
+    octets: Range<usize>,
+    records: usize,
+    pieces: Range<usize>,
+}
+
+fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
+    let header = SflowDatagram::new_checked(datagram.payload)?;
+    let format = match header.version() {
+        Version::V2 => FormatCode::Sflow2,
+        Version::V4 => FormatCode::Sflow4,
+        Version::V5 => FormatCode::Sflow5,
+    };
+    let source = mapped(datagram.exporter);
+    // FF-SF-04.
+    let exporter = header.agent().map_or(source, mapped);
+    let domain_index = decoder.domain(
+        DomainKey {
+            exporter,
+            format,
+            domain: header.sub_agent().unwrap_or(0),
+        },
+        datagram.received_ns,
+    );
+    let context = MessageContext {
+        format,
+        domain_index,
+        exporter,
+        source,
+        domain: header.sub_agent(),
+        sequence: Some(header.sequence()),
+        template_id: None,
+        received_ns: datagram.received_ns,
+        export_time_ms: None,
+        uptime_ms: Some(header.uptime_ms()),
+        header_sampling_rate: None,
+    };
+    let mut reader = std::mem::take(&mut decoder.samples);
+    let outcome = match reader.read(decoder, &header) {
+        Err(_) if decoder.is_lenient() => {
+            reader.warnings.push(Warning::MalformedTail);
+            Ok(())
+        }
+        outcome => outcome,
+    };
+    let outcome = outcome.and_then(|()| reader.split(decoder));
+    if outcome.is_ok() {
+        reader.commit(decoder, context);
+    }
+    decoder.samples = reader;
+    outcome?;
+    decoder.observe_sequence(
+        domain_index,
+        header.sequence(),
+        Some(1),
+        Some(header.uptime_ms()),
+        SequenceUnit::Packets,
+    );
+    Ok(())
+}
+
+impl SampleReader {
+    /// Reads all samples; nothing is in effect yet.
+    fn read(
+        &mut self,
+        decoder: &mut Decoder,
+        header: &SflowDatagram<'_>,
+    ) -> Result<(), DecodeError> {
+        self.arena.clear();
+        self.spans.clear();
+        self.warnings.clear();
+        let mut cursor = header.samples();
+        for _ in 0..header.sample_count() {
+            self.record.clear();
+            let kind = if header.version() == Version::V5 {
+                let (tag, body) = tagged(&mut cursor).ok_or(DecodeError::SampleOverrun)?;
+                sample::read(tag, body, &mut self.record, &mut self.warnings)?
+            } else {
+                Some(legacy::read(
+                    &mut cursor,
+                    header.version(),
+                    &mut self.record,
+                )?)
+            };
+            match kind {
+                Some(kind) => self.end_sample(decoder, kind),
+                None => self.warnings.push(Warning::UnknownSample),
+            }
+        }
+        if !cursor.rest().is_empty() {
+            self.warnings.push(Warning::TrailingOctets);
+        }
+        Ok(())
+    }
+
+    /// Moves the finished record to the others.
+    fn end_sample(&mut self, decoder: &mut Decoder, kind: RecordKind) {
+        let start = self.arena.len();
+        let fields = self.record.finish(&mut self.arena);
+        let plans = match kind {
+            RecordKind::Counters => &mut self.counters_plans,
+            RecordKind::Data | RecordKind::Options => &mut self.data_plans,
+        };
+        let plan = plans.get(fields).copied().or_else(|| {
+            if plans.len() >= MAX_PLANS {
+                plans.drain().for_each(|(_, plan)| decoder.release(plan));
+            }
+            let plan = decoder.intern(definition(fields, kind))?;
+            plans.insert(fields.into(), plan);
+            Some(plan)
+        });
+        // Every sample begins with fixed fields, so its records have a length, and so a plan.
+        let Some(plan) = plan else { return };
+        let octets = start..self.arena.len();
+        match self.spans.last_mut() {
+            Some(last) if last.plan == plan => last.octets.end = octets.end,
+            _ => self.spans.push(Span {
+                plan,
+                octets,
+                records: 0,
+                pieces: 0..0,
+            }),
+        }
+    }
+
+    /// Counts the records and finds their fields.
+    fn split(&mut self, decoder: &Decoder) -> Result<(), DecodeError> {
+        self.pieces.clear();
+        for span in &mut self.spans {
+            let first = self.pieces.len();
+            let body = &self.arena[span.octets.clone()];
+            let (records, octets) = decoder.split(span.plan, body, &mut self.pieces)?;
+            debug_assert_eq!(octets, body.len(), "records were made for their plan");
+            span.records = records;
+            span.pieces = first..self.pieces.len();
+        }
+        Ok(())
+    }
+
+    /// Puts everything into effect.
+    fn commit(&mut self, decoder: &mut Decoder, context: MessageContext) {
+        for span in self.spans.drain(..) {
+            decoder.append_records(
+                span.plan,
+                &self.arena[span.octets],
+                &self.pieces[span.pieces],
+                Run {
+                    records: span.records,
+                    context,
+                },
+            );
+        }
+        for warning in self.warnings.drain(..) {
+            decoder.stats.warn(warning);
+        }
+    }
+}
+
+fn definition(fields: &[Field], kind: RecordKind) -> Definition {
+    Definition {
+        fields: fields.iter().map(|&field| field.into()).collect(),
+        scope_count: 0,
+        kind,
+        time_base: TimeBase::Record,
+        icmp_in_port: false,
+    }
+}
