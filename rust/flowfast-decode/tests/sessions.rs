@@ -370,7 +370,7 @@ fn scopes_of_netflow9_are_columns() {
     let batch = ledger.only();
     assert_eq!(ledger.batches[0].kind, TableKind::Options);
     let schema = batch.schema();
-    let names: Vec<_> = schema.fields()[8..13]
+    let names: Vec<_> = schema.fields()[9..14]
         .iter()
         .map(|f| f.name().as_str())
         .collect();

@@ -1,0 +1,258 @@
+//! Listeners, their workers, and the consumer's view of both.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use flowfast_decode::{DecoderOptions, ExporterSummary};
+
+use crate::consumer::{Consumer, Seat};
+use crate::error::StartError;
+use crate::event::Event;
+use crate::lane::{Batching, Lane};
+use crate::metrics::Counters;
+use crate::net::recv::Receiver;
+use crate::net::socket::{self, DEFAULT_RCVBUF};
+use crate::queue::WhenFull;
+use crate::worker::{ListenFormat, Worker};
+
+/// Longest wait of a worker for a datagram: how late it can see a stop, the end of an interval, or an old batch.
+const MAX_RECEIVE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// One address to listen on.
+#[derive(Clone, Copy, Debug)]
+pub struct Listen {
+    /// Address and UDP port; port 0 takes a free one. `[::]` takes IPv4, too.
+    pub address: SocketAddr,
+    /// Sockets and workers; an Exporter's datagrams all go to one of them.
+    pub workers: usize,
+    /// Protocols that it takes.
+    pub format: ListenFormat,
+}
+
+impl Listen {
+    /// As a URI: `udp://[::]:2055`, `netflow://...`, `sflow://...`.
+    pub fn uri(&self) -> String {
+        let scheme = match self.format {
+            ListenFormat::Any => "udp",
+            ListenFormat::Netflow => "netflow",
+            ListenFormat::Sflow => "sflow",
+        };
+        format!("{scheme}://{}", self.address)
+    }
+}
+
+/// Where to listen, how to decode, and what to do with the rows.
+#[derive(Clone, Debug)]
+pub struct CollectorOptions {
+    /// At least one.
+    pub listen: Vec<Listen>,
+    /// How to decode.
+    pub decoder: DecoderOptions,
+    /// When batches close.
+    pub batching: Batching,
+    /// Receive buffer to ask for, octets per socket; 0: 32 MiB.
+    pub rcvbuf: usize,
+    /// Flushes (each up to one batch a table) that the queue holds.
+    pub queue_batches: usize,
+    /// What to do with rows that find it full.
+    pub when_full: WhenFull,
+}
+
+/// A listener as it was bound.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// With the real port.
+    pub listen: Listen,
+    /// Index of its first worker; the others follow.
+    pub first_worker: usize,
+    /// Octets asked for per socket.
+    pub rcvbuf_requested: usize,
+    /// Octets granted per socket, in the unit of `net.core.rmem_max`.
+    pub rcvbuf_granted: usize,
+    /// The kernel steers each Exporter to one worker. False for a single worker, which needs no steering.
+    pub steering: bool,
+}
+
+/// UDP sockets, one worker thread each, decoding into a bounded queue.
+pub struct Collector {
+    listeners: Vec<Listener>,
+    consumer: Consumer,
+    /// Bound, and not yet started.
+    waiting: Mutex<Vec<Worker>>,
+}
+
+impl Collector {
+    /// Binds all sockets. From now on the kernel queues datagrams; they are read from [`Self::start`] on.
+    ///
+    /// # Errors
+    /// Unknown columns; sockets that cannot be bound.
+    pub fn bind(options: &CollectorOptions) -> Result<Self, StartError> {
+        let workers = options
+            .listen
+            .iter()
+            .map(|listen| listen.workers.max(1))
+            .sum();
+        let (consumer, seats) = Consumer::new(workers, options.queue_batches, options.when_full);
+        let lane = |seat: Seat| Lane::new(options.decoder.clone(), options.batching, seat);
+        let mut lanes = seats
+            .into_iter()
+            .map(lane)
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter();
+
+        let mut listeners = Vec::new();
+        let mut waiting = Vec::new();
+        for listen in &options.listen {
+            let bound = bind(listen, options)?;
+            listeners.push(Listener {
+                first_worker: waiting.len(),
+                ..bound.0
+            });
+            let Listener {
+                listen,
+                rcvbuf_granted,
+                ..
+            } = bound.0;
+            waiting.extend(
+                bound
+                    .1
+                    .into_iter()
+                    .zip(&mut lanes)
+                    .map(|(receiver, lane)| Worker {
+                        receiver,
+                        lane,
+                        format: listen.format,
+                        local_port: listen.address.port(),
+                        rcvbuf: rcvbuf_granted,
+                        control: consumer.control.clone(),
+                        kernel_drops: 0,
+                    }),
+            );
+        }
+        Ok(Self {
+            listeners,
+            consumer,
+            waiting: Mutex::new(waiting),
+        })
+    }
+
+    /// The listeners, in the order they were given.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Starts one thread a worker. Does nothing if it was called before.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(&self) -> Result<(), StartError> {
+        for worker in self.take_waiting() {
+            let name = format!("flowfast-{}", worker.lane.worker());
+            self.consumer.spawn(name, || worker.run())?;
+        }
+        Ok(())
+    }
+
+    /// The next event; None after `timeout`, or at once when all workers have stopped and nothing is left.
+    pub fn next_event(&self, timeout: Duration) -> Option<Event> {
+        self.consumer.next_event(timeout)
+    }
+
+    /// Asks the workers to read what the kernel holds, flush and stop. Events go on until [`Self::finished`].
+    pub fn stop(&self) {
+        self.consumer.control.stop();
+        self.take_waiting();
+    }
+
+    /// All workers have stopped, and every event has been taken.
+    pub fn finished(&self) -> bool {
+        self.waiting().is_empty() && self.consumer.finished()
+    }
+
+    /// Stops without a consumer: what it has not taken is dropped and counted. Idempotent.
+    pub fn close(&self) {
+        self.take_waiting();
+        self.consumer.close();
+    }
+
+    /// Counters of all workers, exact once they have stopped.
+    pub fn counters(&self) -> Counters {
+        self.consumer.counters()
+    }
+
+    /// Counters of one worker; empty if there is no such worker.
+    pub fn worker_counters(&self, worker: usize) -> Counters {
+        self.consumer.worker_counters(worker)
+    }
+
+    /// What each Exporter and Observation Domain sent.
+    pub fn exporters(&self) -> Vec<ExporterSummary> {
+        self.consumer.exporters()
+    }
+
+    /// Flushes in the queue, and how many fit.
+    pub fn queue_depth(&self) -> (usize, usize) {
+        self.consumer.queue_depth()
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_waiting(&self) -> Vec<Worker> {
+        std::mem::take(&mut *self.waiting())
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn bind(
+    listen: &Listen,
+    options: &CollectorOptions,
+) -> Result<(Listener, Vec<Receiver>), StartError> {
+    let rcvbuf_requested = if options.rcvbuf == 0 {
+        DEFAULT_RCVBUF
+    } else {
+        options.rcvbuf
+    };
+    let bound = socket::bind(
+        listen.address,
+        listen.workers.max(1),
+        rcvbuf_requested,
+        receive_timeout(options),
+    )
+    .map_err(|source| StartError::Bind {
+        uri: listen.uri(),
+        source,
+    })?;
+    let listener = Listener {
+        listen: Listen {
+            address: bound.address,
+            ..*listen
+        },
+        first_worker: 0,
+        rcvbuf_requested,
+        rcvbuf_granted: bound.rcvbuf_granted,
+        steering: bound.steering,
+    };
+    Ok((
+        listener,
+        bound.sockets.into_iter().map(Receiver::new).collect(),
+    ))
+}
+
+/// Short enough to close batches about in time.
+fn receive_timeout(options: &CollectorOptions) -> Duration {
+    let age_ns = options
+        .batching
+        .age_ns
+        .and_then(|age_ns| u64::try_from(age_ns).ok());
+    age_ns.map_or(MAX_RECEIVE_TIMEOUT, |age_ns| {
+        (Duration::from_nanos(age_ns) / 4).clamp(Duration::from_millis(1), MAX_RECEIVE_TIMEOUT)
+    })
+}

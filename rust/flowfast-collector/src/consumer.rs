@@ -1,0 +1,160 @@
+//! The consumer's side of the workers: events, counters, and the end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use flowfast_decode::{Counter, ExporterSummary};
+
+use crate::error::StartError;
+use crate::event::Event;
+use crate::metrics::{Board, Counters};
+use crate::queue::{self, Control, Inbox, Outbox, WhenFull};
+
+/// What a consumer holds of its workers.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) control: Arc<Control>,
+    inbox: Inbox,
+    boards: Vec<Arc<Board>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads_lost: Arc<AtomicU64>,
+    /// Rows that were in the queue when the consumer left.
+    records_abandoned: AtomicU64,
+}
+
+/// What a worker holds of its consumer.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) outbox: Outbox,
+    pub(crate) board: Arc<Board>,
+}
+
+impl Consumer {
+    /// A consumer with a queue of so many flushes, and the seats of its workers.
+    pub(crate) fn new(workers: usize, flushes: usize, when_full: WhenFull) -> (Self, Vec<Seat>) {
+        let (sender, inbox) = queue::queue(flushes);
+        let control = Arc::<Control>::default();
+        let boards: Vec<_> = (0..workers).map(|_| Arc::<Board>::default()).collect();
+        let seat = |(worker, board): (usize, &Arc<Board>)| Seat {
+            outbox: Outbox::new(worker, sender.clone(), Arc::clone(&control), when_full),
+            board: Arc::clone(board),
+        };
+        let seats = boards.iter().enumerate().map(seat).collect();
+        let consumer = Self {
+            control,
+            inbox,
+            boards,
+            threads: Mutex::default(),
+            threads_lost: Arc::default(),
+            records_abandoned: AtomicU64::new(0),
+        };
+        (consumer, seats)
+    }
+
+    /// Runs `work` in a thread of its own until it returns.
+    pub(crate) fn spawn(
+        &self,
+        name: String,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), StartError> {
+        let threads_lost = Arc::clone(&self.threads_lost);
+        let guarded = move || {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                threads_lost.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(guarded)
+            .map_err(|source| StartError::Thread { source })?;
+        self.threads().push(thread);
+        Ok(())
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next event; None after `timeout`, or at once when all workers have stopped and nothing is left.
+    pub(crate) fn next_event(&self, timeout: Duration) -> Option<Event> {
+        self.inbox.next(timeout)
+    }
+
+    /// All workers have stopped, and the consumer has had every event.
+    pub(crate) fn finished(&self) -> bool {
+        self.threads().iter().all(JoinHandle::is_finished) && self.inbox.is_empty()
+    }
+
+    /// Stops the workers without taking what they still have: it is dropped and counted.
+    pub(crate) fn close(&self) {
+        self.control.abandon();
+        let mut threads = self.threads();
+        // A worker may be waiting for room in the queue.
+        while !threads.iter().all(JoinHandle::is_finished) {
+            self.abandon_queue();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.abandon_queue();
+        for thread in threads.drain(..) {
+            let _ = thread.join(); // a panic has been counted in `spawn`
+        }
+    }
+
+    fn abandon_queue(&self) {
+        while let Some(event) = self.inbox.next(Duration::ZERO) {
+            if let Event::Batch(batch) = event {
+                self.records_abandoned
+                    .fetch_add(batch.rows.batch.num_rows() as u64, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counters of all workers. While they run: as of a moment ago, each worker its own; exact once they have stopped.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut all = Counters::default();
+        for worker in 0..self.boards.len() {
+            self.worker_counters(worker)
+                .iter()
+                .for_each(|counter| all.add(*counter));
+        }
+        let abandoned = self.records_abandoned.load(Ordering::Relaxed);
+        all.subtract("records_queued", abandoned);
+        all.add(Counter {
+            name: "records_dropped",
+            label: Some("closed"),
+            value: abandoned,
+        });
+        let lost = self.threads_lost.load(Ordering::Relaxed);
+        all.add(Counter {
+            name: "worker_panics",
+            label: None,
+            value: lost,
+        });
+        all
+    }
+
+    /// Counters of one worker; empty if there is no such worker.
+    pub(crate) fn worker_counters(&self, worker: usize) -> Counters {
+        let snapshot = self
+            .boards
+            .get(worker)
+            .map(|board| board.snapshot().clone());
+        snapshot.unwrap_or_default().counters()
+    }
+
+    /// What each Exporter and Observation Domain sent, as of a second ago; exact once the workers have stopped.
+    pub(crate) fn exporters(&self) -> Vec<ExporterSummary> {
+        self.boards
+            .iter()
+            .flat_map(|board| board.exporters().clone())
+            .collect()
+    }
+
+    /// Flushes in the queue, and how many fit.
+    pub(crate) fn queue_depth(&self) -> (usize, usize) {
+        (self.inbox.depth(), self.inbox.capacity())
+    }
+}

@@ -1,0 +1,294 @@
+//! One worker's lane from datagram to queue: a decoder, the open rotation interval, and the limits that close a batch.
+//!
+//! Sockets and capture files feed the same lane; it has no clock and no input of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use flowfast_decode::{
+    Datagram, Decoder, DecoderOptions, OptionsError, SetLoss, Stats, TableBatch,
+};
+
+use crate::consumer::Seat;
+use crate::metrics::{Board, Snapshot, WorkerCounters};
+use crate::queue::Outbox;
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+/// A batch closes at about so many octets, however few rows they are.
+const MAX_BATCH_OCTETS: usize = 64 << 20;
+
+/// A batch is measured after so much more payload.
+const MEASURE_EVERY_OCTETS: usize = 1 << 20;
+
+/// How often counters are published, by the time of the datagrams.
+const PUBLISH_EVERY_NS: i64 = 100_000_000;
+
+/// How often the list of Exporters is published: it is longer than the counters.
+const PUBLISH_EXPORTERS_EVERY_NS: i64 = NS_PER_S;
+
+/// When a batch closes.
+#[derive(Clone, Copy, Debug)]
+pub struct Batching {
+    /// Rotation in seconds: batches never span a multiple of it since the epoch; 0: no rotation.
+    pub rotate_s: u32,
+    /// A batch closes at about so many rows.
+    pub rows: usize,
+    /// A batch closes when its oldest row has waited so many nanoseconds; None: never.
+    pub age_ns: Option<i64>,
+}
+
+/// One worker's decoder, interval and batch.
+pub(crate) struct Lane {
+    options: DecoderOptions,
+    batching: Batching,
+    decoder: Decoder,
+    /// Datagrams that the present decoder was given, and rows that it has handed over.
+    given: u64,
+    handed: u64,
+    /// Payload since its batch was last measured.
+    octets_unmeasured: usize,
+    /// Counters of the decoders before it.
+    past: Stats,
+    interval: Option<Interval>,
+    /// When the oldest pending row was received.
+    oldest_ns: Option<i64>,
+    pub(crate) own: WorkerCounters,
+    outbox: Outbox,
+    board: Arc<Board>,
+    published_ns: i64,
+    exporters_published_ns: i64,
+}
+
+/// A rotation interval: [from, until).
+#[derive(Clone, Copy, Debug)]
+struct Interval {
+    start_s: i64,
+    from_ns: i64,
+    until_ns: i64,
+}
+
+impl Interval {
+    fn of(time_ns: i64, rotate_s: u32) -> Self {
+        if rotate_s == 0 {
+            return Self {
+                start_s: 0,
+                from_ns: i64::MIN,
+                until_ns: i64::MAX,
+            };
+        }
+        let length_s = i64::from(rotate_s);
+        let start_s = time_ns.div_euclid(NS_PER_S).div_euclid(length_s) * length_s;
+        Self {
+            start_s,
+            from_ns: start_s.saturating_mul(NS_PER_S),
+            until_ns: (start_s + length_s).saturating_mul(NS_PER_S),
+        }
+    }
+
+    fn contains(&self, time_ns: i64) -> bool {
+        (self.from_ns..self.until_ns).contains(&time_ns)
+    }
+}
+
+impl Lane {
+    pub(crate) fn new(
+        options: DecoderOptions,
+        batching: Batching,
+        seat: Seat,
+    ) -> Result<Self, OptionsError> {
+        Ok(Self {
+            decoder: Decoder::new(&options)?,
+            options,
+            batching,
+            given: 0,
+            handed: 0,
+            octets_unmeasured: 0,
+            past: Stats::default(),
+            interval: None,
+            oldest_ns: None,
+            own: WorkerCounters::default(),
+            outbox: seat.outbox,
+            board: seat.board,
+            published_ns: i64::MIN,
+            exporters_published_ns: i64::MIN,
+        })
+    }
+
+    pub(crate) fn worker(&self) -> usize {
+        self.outbox.worker()
+    }
+
+    /// The time is now this: closes the interval and the batch that it ends. Call before the datagrams of that time.
+    pub(crate) fn advance(&mut self, now_ns: i64) {
+        match self.interval {
+            Some(interval) if interval.contains(now_ns) => {
+                if let (Some(oldest_ns), Some(age_ns)) = (self.oldest_ns, self.batching.age_ns)
+                    && has_passed(oldest_ns, now_ns, age_ns)
+                {
+                    self.flush();
+                }
+            }
+            _ => {
+                self.flush();
+                self.end_interval();
+                self.interval = Some(Interval::of(now_ns, self.batching.rotate_s));
+            }
+        }
+    }
+
+    /// Decodes one datagram. Its time must have been given to [`Self::advance`].
+    pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>) {
+        self.given += 1;
+        self.octets_unmeasured += datagram.payload.len();
+        // A panic is our bug, not the datagram's fault: it costs this worker's state, not the process.
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert_ne!(datagram.payload, tests::PANIC, "a decoder that panics");
+            // A fault is counted by the decoder, and nobody else's business.
+            let _ = self.decoder.decode(datagram);
+        }));
+        if decoded.is_err() {
+            self.replace_decoder();
+        }
+    }
+
+    /// Closes the batch if it is full. Call after the datagrams of one reception.
+    pub(crate) fn settle(&mut self, now_ns: i64) {
+        let rows = self.records_pending();
+        if rows == 0 {
+            return;
+        }
+        self.oldest_ns.get_or_insert(now_ns);
+        if rows >= self.batching.rows as u64 || self.is_large() {
+            self.flush();
+        }
+    }
+
+    /// Rows of the present decoder that it has not handed over: cheaper than to ask every table.
+    fn records_pending(&self) -> u64 {
+        self.decoder
+            .stats()
+            .records_decoded
+            .saturating_sub(self.handed)
+    }
+
+    /// Whether the batch takes too many octets. To measure it costs time, and it grows with the payload only.
+    fn is_large(&mut self) -> bool {
+        if self.octets_unmeasured < MEASURE_EVERY_OCTETS {
+            return false;
+        }
+        self.octets_unmeasured = 0;
+        self.decoder.pending_bytes() >= MAX_BATCH_OCTETS
+    }
+
+    /// Decodes a datagram that comes with a time of its own, out of a capture.
+    pub(crate) fn datagram_at_its_time(&mut self, datagram: &Datagram<'_>) {
+        self.advance(datagram.received_ns);
+        self.datagram(datagram);
+        self.settle(datagram.received_ns);
+    }
+
+    /// The input has ended: sends what is left, and publishes the last counters.
+    pub(crate) fn finish(&mut self) {
+        self.hand_over(Decoder::finish);
+        self.end_interval();
+        *self.board.snapshot() = self.snapshot();
+        *self.board.exporters() = self.decoder.exporters();
+    }
+
+    /// Whether counters were last published long enough ago.
+    pub(crate) fn publishing_is_due(&self, now_ns: i64) -> bool {
+        has_passed(self.published_ns, now_ns, PUBLISH_EVERY_NS)
+    }
+
+    /// Publishes the counters, and tries again what waits for room in the queue.
+    pub(crate) fn publish(&mut self, now_ns: i64) {
+        self.outbox.send_waiting_ends();
+        self.published_ns = now_ns;
+        *self.board.snapshot() = self.snapshot();
+        if has_passed(
+            self.exporters_published_ns,
+            now_ns,
+            PUBLISH_EXPORTERS_EVERY_NS,
+        ) {
+            self.exporters_published_ns = now_ns;
+            *self.board.exporters() = self.decoder.exporters();
+        }
+    }
+
+    /// Publishes the counters if that is due.
+    pub(crate) fn publish_if_due(&mut self, now_ns: i64) {
+        if self.publishing_is_due(now_ns) {
+            self.publish(now_ns);
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut decode = self.past.clone();
+        decode.merge(self.decoder.stats());
+        let mut own = self.own;
+        own.records_pending = self.records_pending();
+        Snapshot { decode, own }
+    }
+
+    fn end_interval(&mut self) {
+        if let Some(interval) = self.interval.take()
+            && self.batching.rotate_s != 0
+        {
+            self.outbox.end(interval.start_s);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.hand_over(Decoder::flush);
+    }
+
+    /// Sends what the decoder gives.
+    fn hand_over(&mut self, give: fn(&mut Decoder) -> Vec<TableBatch>) {
+        self.oldest_ns = None;
+        let Ok(tables) = catch_unwind(AssertUnwindSafe(|| give(&mut self.decoder))) else {
+            self.replace_decoder();
+            return;
+        };
+        if tables.is_empty() {
+            return;
+        }
+        let batches = tables.len() as u64;
+        let records = tables
+            .iter()
+            .map(|table| table.batch.num_rows() as u64)
+            .sum();
+        self.handed += records;
+        let start_s = self.interval.map_or(0, |interval| interval.start_s);
+        let outcome = self.outbox.rows(start_s, tables);
+        self.own.sent(outcome, batches, records);
+    }
+
+    /// A panic has left the decoder in an unknown state. Its counters stand, what they leave open is counted as lost to the panic.
+    fn replace_decoder(&mut self) {
+        self.own.worker_panics += 1;
+        let mut stats = self.decoder.stats().clone();
+        let settled = stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>();
+        self.own.received_uncounted += self.given.saturating_sub(stats.datagrams_received);
+        self.own.discarded_panic += self.given.saturating_sub(settled);
+        self.own.dropped_panic += stats.records_decoded.saturating_sub(self.handed);
+        let no_template = SetLoss::NoTemplate as usize;
+        stats.sets_discarded[no_template] += std::mem::take(&mut stats.sets_waiting);
+        stats.set_octets_discarded[no_template] += std::mem::take(&mut stats.set_octets_waiting);
+        self.past.merge(&stats);
+        (self.given, self.handed, self.oldest_ns) = (0, 0, None);
+        // The same options have made a decoder before.
+        if let Ok(decoder) = Decoder::new(&self.options) {
+            self.decoder = decoder;
+        }
+    }
+}
+
+/// Whether so much time has passed; also true if the clock was set back.
+fn has_passed(since_ns: i64, now_ns: i64, duration_ns: i64) -> bool {
+    now_ns < since_ns || now_ns.saturating_sub(since_ns) >= duration_ns
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use super::*;
+use crate::consumer::Consumer;
+use crate::event::Event;
+use crate::payload::netflow5;
+use crate::queue::WhenFull;
+
+/// A payload that makes the decoder panic.
+pub(super) const PANIC: &[u8] = b"panic";
+
+const EXPORTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+fn lane(batching: Batching, flushes: usize, when_full: WhenFull) -> (Lane, Consumer) {
+    let options = DecoderOptions {
+        columns: vec!["minimal".to_owned()],
+        ..DecoderOptions::default()
+    };
+    let (consumer, seats) = Consumer::new(1, flushes, when_full);
+    let seat = seats.into_iter().next().unwrap();
+    (Lane::new(options, batching, seat).unwrap(), consumer)
+}
+
+fn batching(rotate_s: u32, rows: usize) -> Batching {
+    Batching {
+        rotate_s,
+        rows,
+        age_ns: None,
+    }
+}
+
+fn feed(lane: &mut Lane, payload: &[u8], received_ns: i64) {
+    lane.datagram_at_its_time(&Datagram {
+        exporter: EXPORTER,
+        exporter_port: 1,
+        local_port: 2055,
+        received_ns,
+        payload,
+    });
+}
+
+/// Rows of a batch with its interval, or the end of an interval.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Rows(i64, usize),
+    End(i64),
+}
+
+fn events(consumer: &Consumer) -> Vec<Seen> {
+    std::iter::from_fn(|| consumer.next_event(Duration::ZERO))
+        .map(|event| match event {
+            Event::Batch(batch) => Seen::Rows(batch.interval_start_s, batch.rows.batch.num_rows()),
+            Event::IntervalEnd(end) => Seen::End(end.interval_start_s),
+        })
+        .collect()
+}
+
+fn assert_adds_up(consumer: &Consumer) {
+    let counters = consumer.counters();
+    let total = |name| counters.total(name);
+    assert_eq!(
+        total("datagrams_received"),
+        total("datagrams_decoded") + total("datagrams_discarded")
+    );
+    assert_eq!(
+        total("records_decoded"),
+        total("records_queued") + total("records_dropped")
+    );
+    assert_eq!(total("records_pending"), 0);
+}
+
+#[test]
+fn a_batch_closes_when_it_is_full() {
+    let (mut lane, consumer) = lane(batching(0, 3), 9, WhenFull::Block);
+    for number in 0..7 {
+        feed(&mut lane, &netflow5(number), 0);
+    }
+    assert_eq!(events(&consumer), [Seen::Rows(0, 3), Seen::Rows(0, 3)]);
+    lane.finish();
+    assert_eq!(
+        events(&consumer),
+        [Seen::Rows(0, 1)],
+        "without rotation there are no ends"
+    );
+    assert_adds_up(&consumer);
+}
+
+#[test]
+fn a_batch_closes_when_it_is_old_and_a_clock_set_back_does_not_hold_it() {
+    let batching = Batching {
+        age_ns: Some(NS_PER_S),
+        ..batching(0, 100)
+    };
+    let (mut lane, consumer) = lane(batching, 9, WhenFull::Block);
+    feed(&mut lane, &netflow5(1), 5 * NS_PER_S);
+    feed(&mut lane, &netflow5(2), 5 * NS_PER_S + 900_000_000);
+    lane.advance(6 * NS_PER_S - 1);
+    assert_eq!(events(&consumer), []);
+    lane.advance(6 * NS_PER_S);
+    assert_eq!(events(&consumer), [Seen::Rows(0, 2)]);
+    feed(&mut lane, &netflow5(3), 6 * NS_PER_S);
+    lane.advance(NS_PER_S);
+    assert_eq!(events(&consumer), [Seen::Rows(0, 1)]);
+}
+
+#[test]
+fn batches_never_span_an_interval() {
+    let (mut lane, consumer) = lane(batching(60, 100), 99, WhenFull::Block);
+    let times_s = [59, 60, 61, 119, 120, 300, 299, 301];
+    for (number, time_s) in (0..).zip(times_s) {
+        feed(&mut lane, &netflow5(number), time_s * NS_PER_S);
+    }
+    lane.finish();
+    let expected = [
+        (Seen::Rows(0, 1), Seen::End(0)),
+        (Seen::Rows(60, 3), Seen::End(60)),
+        (Seen::Rows(120, 1), Seen::End(120)),
+        (Seen::Rows(300, 1), Seen::End(300)),
+        (Seen::Rows(240, 1), Seen::End(240)), // time went back: just another interval
+        (Seen::Rows(300, 1), Seen::End(300)),
+    ];
+    assert_eq!(
+        events(&consumer),
+        expected
+            .into_iter()
+            .flat_map(|(rows, end)| [rows, end])
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(
+        consumer.counters().total("records_queued"),
+        times_s.len() as u64
+    );
+    assert_adds_up(&consumer);
+}
+
+#[test]
+fn intervals_before_the_epoch_start_at_a_multiple_too() {
+    assert_eq!(Interval::of(-1, 60).start_s, -60);
+    assert_eq!(Interval::of(i64::MIN, 60).start_s.rem_euclid(60), 0);
+    assert_eq!(Interval::of(i64::MAX, 3600).until_ns, i64::MAX);
+}
+
+#[test]
+fn a_panic_costs_the_decoder_and_nothing_uncounted() {
+    let (mut lane, consumer) = lane(batching(60, 2), 99, WhenFull::Block);
+    for payload in [
+        &netflow5(1)[..],
+        &netflow5(2),
+        &netflow5(3),
+        PANIC,
+        &netflow5(4),
+        b"",
+        PANIC,
+    ] {
+        feed(&mut lane, payload, 0);
+    }
+    lane.finish();
+    assert_eq!(events(&consumer), [Seen::Rows(0, 2), Seen::End(0)]);
+    let counters = consumer.counters();
+    assert_eq!(counters.total("worker_panics"), 2);
+    assert_eq!(counters.total("datagrams_received"), 7);
+    assert_eq!(counters.labelled("datagrams_discarded", "worker_panic"), 2);
+    assert_eq!(
+        counters.labelled("records_dropped", "worker_panic"),
+        2,
+        "rows 3 and 4 were pending"
+    );
+    assert_adds_up(&consumer);
+}
+
+#[test]
+fn a_full_queue_drops_whole_flushes_and_counts_them() {
+    let (mut lane, consumer) = lane(batching(0, 2), 2, WhenFull::Drop);
+    for number in 0..10 {
+        feed(&mut lane, &netflow5(number), 0);
+    }
+    assert_eq!(events(&consumer), [Seen::Rows(0, 2), Seen::Rows(0, 2)]);
+    feed(&mut lane, &netflow5(10), 0);
+    lane.finish();
+    assert_eq!(events(&consumer), [Seen::Rows(0, 1)]);
+    assert_eq!(
+        consumer
+            .counters()
+            .labelled("records_dropped", "queue_full"),
+        6
+    );
+    assert_adds_up(&consumer);
+}
+
+#[test]
+fn the_end_of_an_interval_is_never_dropped_nor_overtaken() {
+    let (mut lane, consumer) = lane(batching(60, 1), 1, WhenFull::Drop);
+    for number in 0..3 {
+        feed(
+            &mut lane,
+            &netflow5(number),
+            i64::from(number) * 60 * NS_PER_S,
+        );
+    }
+    // Row 0 fills the queue: the end of its interval waits, and so the other rows are dropped.
+    assert_eq!(events(&consumer), [Seen::Rows(0, 1)]);
+    for expected in [Seen::End(0), Seen::End(60)] {
+        lane.publish(0);
+        assert_eq!(events(&consumer), [expected]);
+    }
+    feed(&mut lane, &netflow5(3), 121 * NS_PER_S);
+    assert_eq!(events(&consumer), [Seen::Rows(120, 1)]);
+    lane.finish();
+    assert_eq!(events(&consumer), [Seen::End(120)]);
+    assert_eq!(
+        consumer
+            .counters()
+            .labelled("records_dropped", "queue_full"),
+        2
+    );
+    assert_adds_up(&consumer);
+}
+
+#[test]
+fn ends_that_wait_are_bounded_and_the_one_behind_rows_is_kept() {
+    let (mut lane, consumer) = lane(batching(60, 1), 1, WhenFull::Drop);
+    for number in 0..1000 {
+        feed(
+            &mut lane,
+            &netflow5(number),
+            i64::from(number) * 60 * NS_PER_S,
+        );
+    }
+    let mut seen = Vec::new();
+    for _ in 0..100 {
+        seen.extend(events(&consumer));
+        lane.publish(0);
+    }
+    assert_eq!(seen[..2], [Seen::Rows(0, 1), Seen::End(0)]);
+    assert_eq!(
+        seen.len(),
+        65,
+        "one of rows, the end behind them, and 63 more"
+    );
+    assert_eq!(seen[64], Seen::End(998 * 60));
+}
+
+#[test]
+fn a_consumer_that_leaves_is_counted_too() {
+    let (mut lane, consumer) = lane(batching(60, 1), 4, WhenFull::Block);
+    for number in 0..3 {
+        feed(&mut lane, &netflow5(number), 0);
+    }
+    assert_eq!(
+        consumer.counters().total("records_queued"),
+        0,
+        "nothing is published yet"
+    );
+    consumer.close();
+    feed(&mut lane, &netflow5(3), 0);
+    lane.finish();
+    assert_eq!(consumer.counters().labelled("records_dropped", "closed"), 4);
+    assert_adds_up(&consumer);
+}

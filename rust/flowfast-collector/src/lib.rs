@@ -1,0 +1,31 @@
+//! Sockets, workers and queues around `flowfast-decode`.
+//!
+//! [`Collector`] receives UDP datagrams, [`Replay`] reads them out of capture files; both decode them in worker threads that share
+//! nothing, and hand rows to one consumer through a bounded queue. Every datagram and every record is counted exactly once.
+
+#[cfg(test)]
+#[path = "../tests/collector/capture_files.rs"]
+mod capture_files;
+mod collector;
+mod consumer;
+mod error;
+mod event;
+pub mod exporter;
+mod lane;
+mod metrics;
+mod net;
+#[cfg(test)]
+#[path = "../tests/collector/payload.rs"]
+mod payload;
+mod queue;
+mod replay;
+mod worker;
+
+pub use collector::{Collector, CollectorOptions, Listen, Listener};
+pub use error::StartError;
+pub use event::{Batch, Event, IntervalEnd};
+pub use lane::Batching;
+pub use metrics::Counters;
+pub use queue::WhenFull;
+pub use replay::{Replay, ReplayOptions};
+pub use worker::ListenFormat;

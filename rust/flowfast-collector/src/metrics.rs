@@ -1,0 +1,187 @@
+//! What the workers count, and how it is read without stopping them.
+//!
+//! The decoder counts what it sees; this file adds what happens before it (datagrams that never reach a decoder, kernel drops) and
+//! after it (the queue), so that once all workers have stopped (architecture section 7)
+//!
+//! ```text
+//! datagrams_received = datagrams_decoded + sum(datagrams_discarded)
+//! records_decoded    = records_queued + sum(records_dropped)
+//! ```
+//!
+//! While they run, `records_pending` are decoded and neither queued nor dropped.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use flowfast_decode::{Counter, ExporterSummary, Stats};
+
+use crate::queue::Sent;
+
+/// Counters of one worker, beside its decoder's. They only grow, but for `records_pending`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WorkerCounters {
+    /// Datagrams cut by the receive buffer.
+    pub(crate) truncated_receive: u64,
+    /// Datagrams of a protocol that the listener was not opened for.
+    pub(crate) wrong_protocol: u64,
+    /// UDP payload of the datagrams that no decoder saw.
+    pub(crate) octets_unseen: u64,
+    /// Datagrams given to a decoder that panicked before it counted them.
+    pub(crate) received_uncounted: u64,
+    /// Datagrams whose decoding panicked.
+    pub(crate) discarded_panic: u64,
+    /// Receptions: single datagrams and UDP_GRO trains.
+    pub(crate) trains_received: u64,
+    /// Errors of the socket other than a timeout.
+    pub(crate) receive_errors: u64,
+    /// Datagrams that the kernel dropped at the socket.
+    pub(crate) kernel_drops: u64,
+    pub(crate) batches_queued: u64,
+    pub(crate) records_queued: u64,
+    pub(crate) dropped_queue_full: u64,
+    pub(crate) dropped_closed: u64,
+    pub(crate) dropped_panic: u64,
+    /// Decoded, and waiting for their batch to close.
+    pub(crate) records_pending: u64,
+    pub(crate) worker_panics: u64,
+}
+
+impl WorkerCounters {
+    /// Counts what became of a flush.
+    pub(crate) fn sent(&mut self, outcome: Sent, batches: u64, records: u64) {
+        match outcome {
+            Sent::Queued => {
+                self.batches_queued += batches;
+                self.records_queued += records;
+            }
+            Sent::QueueFull => self.dropped_queue_full += records,
+            Sent::Closed => self.dropped_closed += records,
+        }
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        let plain = |name, value| Counter {
+            name,
+            label: None,
+            value,
+        };
+        let family = |name, label, value| Counter {
+            name,
+            label: Some(label),
+            value,
+        };
+        let unseen = self.truncated_receive + self.wrong_protocol + self.received_uncounted;
+        vec![
+            plain("datagrams_received", unseen),
+            plain("octets_received", self.octets_unseen),
+            family(
+                "datagrams_discarded",
+                "truncated_receive",
+                self.truncated_receive,
+            ),
+            family("datagrams_discarded", "wrong_protocol", self.wrong_protocol),
+            family("datagrams_discarded", "worker_panic", self.discarded_panic),
+            plain("records_queued", self.records_queued),
+            plain("records_pending", self.records_pending),
+            family("records_dropped", "queue_full", self.dropped_queue_full),
+            family("records_dropped", "closed", self.dropped_closed),
+            family("records_dropped", "worker_panic", self.dropped_panic),
+            plain("batches_queued", self.batches_queued),
+            plain("trains_received", self.trains_received),
+            plain("receive_errors", self.receive_errors),
+            plain("kernel_drops", self.kernel_drops),
+            plain("worker_panics", self.worker_panics),
+        ]
+    }
+}
+
+/// All counters of one worker at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    /// Of all decoders that the worker has had.
+    pub(crate) decode: Stats,
+    pub(crate) own: WorkerCounters,
+}
+
+impl Snapshot {
+    /// Every counter, the decoder's first.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut all = Counters(self.decode.counters());
+        self.own
+            .counters()
+            .into_iter()
+            .for_each(|counter| all.add(counter));
+        all
+    }
+}
+
+/// Counters by name and label, in a stable order.
+#[derive(Clone, Debug, Default)]
+pub struct Counters(Vec<Counter>);
+
+impl Counters {
+    /// Adds to the counter of the same name and label.
+    pub fn add(&mut self, counter: Counter) {
+        let same =
+            |known: &&mut Counter| known.name == counter.name && known.label == counter.label;
+        match self.0.iter_mut().find(same) {
+            Some(known) => known.value += counter.value,
+            None => self.0.push(counter),
+        }
+    }
+
+    /// Takes from the unlabelled counter of this name.
+    pub(crate) fn subtract(&mut self, name: &str, value: u64) {
+        let wanted = |known: &&mut Counter| known.name == name && known.label.is_none();
+        if let Some(known) = self.0.iter_mut().find(wanted) {
+            known.value = known.value.saturating_sub(value);
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Counter> {
+        self.0.iter()
+    }
+
+    /// The sum over all labels of a name; 0 if there is none.
+    pub fn total(&self, name: &str) -> u64 {
+        self.0
+            .iter()
+            .filter(|counter| counter.name == name)
+            .map(|counter| counter.value)
+            .sum()
+    }
+
+    /// The value of one label of a name; 0 if there is none.
+    pub fn labelled(&self, name: &str, label: &str) -> u64 {
+        let wanted = |counter: &&Counter| counter.name == name && counter.label == Some(label);
+        self.0
+            .iter()
+            .find(wanted)
+            .map_or(0, |counter| counter.value)
+    }
+}
+
+impl From<Vec<Counter>> for Counters {
+    fn from(counters: Vec<Counter>) -> Self {
+        Self(counters)
+    }
+}
+
+/// Where a worker puts its snapshots. Readers never make it wait.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    snapshot: Mutex<Snapshot>,
+    exporters: Mutex<Vec<ExporterSummary>>,
+}
+
+impl Board {
+    pub(crate) fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn exporters(&self) -> MutexGuard<'_, Vec<ExporterSummary>> {
+        self.exporters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,130 @@
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::net::socket;
+
+const TIMEOUT: Duration = Duration::from_millis(30);
+
+/// A receiver with a buffer of so many octets, and a socket that sends to it.
+fn pair(octets: usize) -> (Receiver, UdpSocket) {
+    let bound = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 1, 1 << 20, TIMEOUT).unwrap();
+    let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    sender.connect(bound.address).unwrap();
+    let socket = bound.sockets.into_iter().next().unwrap();
+    (Receiver::with_buffer(socket, octets), sender)
+}
+
+fn datagrams(receiver: &mut Receiver) -> Vec<Vec<u8>> {
+    match receiver.receive(true).unwrap() {
+        Reception::Train(train) => train.datagrams().map(<[u8]>::to_vec).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `count` datagrams of `octets` octets and one of `last` octets, each different.
+fn messages(count: u8, octets: usize, last: usize) -> Vec<Vec<u8>> {
+    let full = (0..count).map(|number| vec![number; octets]);
+    full.chain((last > 0).then(|| vec![0xff; last])).collect()
+}
+
+#[test]
+fn a_train_is_split_into_its_datagrams() {
+    let (mut receiver, sender) = pair(BUFFER_OCTETS);
+    for (count, octets, last) in [
+        (40, 1464, 0),
+        (40, 1464, 200),
+        (3, 72, 1),
+        (1, 1464, 0),
+        (60, 1, 0),
+    ] {
+        let messages = messages(count, octets, last);
+        sys::set_udp_segment(sender.as_fd(), octets as i32).unwrap();
+        sender.send(&messages.concat()).unwrap();
+        assert_eq!(datagrams(&mut receiver), messages, "one reception");
+    }
+}
+
+#[test]
+fn single_datagrams_of_every_length() {
+    let (mut receiver, sender) = pair(BUFFER_OCTETS);
+    for octets in [0, 1, 1464, 9000, 65_507] {
+        let message = vec![7; octets];
+        sender.send(&message).unwrap();
+        assert_eq!(datagrams(&mut receiver), [message]);
+    }
+}
+
+#[test]
+fn a_truncated_datagram_is_counted_and_its_octets_are_not_used() {
+    let (mut receiver, sender) = pair(100);
+    sender.send(&[1; 101]).unwrap();
+    sender.send(&[2; 100]).unwrap();
+    assert!(matches!(
+        receiver.receive(true).unwrap(),
+        Reception::Truncated {
+            datagrams: 1,
+            octets: 101
+        }
+    ));
+    assert_eq!(
+        datagrams(&mut receiver),
+        [[2; 100]],
+        "the next one is whole"
+    );
+}
+
+#[test]
+fn a_truncated_train_counts_all_its_datagrams() {
+    let (mut receiver, sender) = pair(2000);
+    sys::set_udp_segment(sender.as_fd(), 1000).unwrap();
+    sender.send(&[1; 4500]).unwrap();
+    assert!(matches!(
+        receiver.receive(true).unwrap(),
+        Reception::Truncated {
+            datagrams: 5,
+            octets: 4500
+        }
+    ));
+}
+
+#[test]
+fn sources_are_unmapped_and_keep_their_port() {
+    let bound = socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), 1, 0, TIMEOUT).unwrap();
+    let mut receiver = Receiver::new(bound.sockets.into_iter().next().unwrap());
+    for source in [
+        IpAddr::from(Ipv4Addr::new(127, 0, 0, 9)),
+        Ipv6Addr::LOCALHOST.into(),
+    ] {
+        let sender = UdpSocket::bind((source, 0)).unwrap();
+        let to: IpAddr = if source.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        };
+        sender.send_to(b"x", (to, bound.address.port())).unwrap();
+        let Reception::Train(train) = receiver.receive(true).unwrap() else {
+            panic!("nothing came")
+        };
+        assert_eq!(
+            (train.exporter, train.exporter_port),
+            (source, sender.local_addr().unwrap().port())
+        );
+    }
+}
+
+#[test]
+fn waiting_ends_with_the_timeout_and_not_waiting_at_once() {
+    let (mut receiver, _sender) = pair(100);
+    let start = Instant::now();
+    assert!(matches!(
+        receiver.receive(false).unwrap(),
+        Reception::Nothing
+    ));
+    assert!(start.elapsed() < TIMEOUT / 2);
+    assert!(matches!(
+        receiver.receive(true).unwrap(),
+        Reception::Nothing
+    ));
+    assert!(start.elapsed() >= TIMEOUT);
+}

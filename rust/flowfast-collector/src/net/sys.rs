@@ -1,0 +1,176 @@
+//! System calls that no safe wrapper offers: the only unsafe code of flowfast.
+//!
+//! Every function takes a borrowed descriptor, so that it cannot outlive its socket, and returns plain values.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{c_int, c_void, sock_filter, socklen_t};
+
+/// What one `recvmsg` gave: one datagram, or a UDP_GRO train of many from one source.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// Octets that arrived; more than the buffer holds if `truncated`.
+    pub(crate) octets: usize,
+    /// Octets of each datagram of a train (the last may be shorter); None: one datagram.
+    pub(crate) segment: Option<NonZeroUsize>,
+    /// The kernel cut the data or the control message: neither may be trusted.
+    pub(crate) truncated: bool,
+    /// Where it came from, as the kernel says it (IPv4-mapped on dual-stack sockets).
+    pub(crate) source: SocketAddr,
+}
+
+/// Room for one control message, UDP_GRO's `int`, aligned as `cmsghdr` must be.
+#[repr(C, align(8))]
+struct ControlBuffer([u8; 64]);
+
+/// Receive into `buffer`. Without `wait`, `ErrorKind::WouldBlock` says at once that nothing is there.
+pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> io::Result<Received> {
+    let mut source = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut control = ControlBuffer([0; 64]);
+    let mut data = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: msghdr is plain data for which all zeroes is a valid value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_name = source.as_mut_ptr().cast();
+    message.msg_namelen = length_of::<libc::sockaddr_storage>();
+    message.msg_iov = &raw mut data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len() as _;
+
+    // MSG_TRUNC makes the kernel say how much arrived even if the buffer was too small.
+    let flags = libc::MSG_TRUNC | if wait { 0 } else { libc::MSG_DONTWAIT };
+    // SAFETY: every pointer in `message` points to a live local or to `buffer`, with its true length, until the call returns.
+    let octets = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+    let octets = usize::try_from(octets).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: all zeroes is a valid sockaddr_storage, and the kernel has only written over it.
+    let source = unsafe { source.assume_init_ref() };
+    Ok(Received {
+        octets,
+        segment: gro_segment(&message),
+        truncated: message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
+        source: socket_address(source).ok_or(io::ErrorKind::InvalidData)?,
+    })
+}
+
+/// The size of a train's datagrams, from the UDP_GRO control message.
+fn gro_segment(message: &libc::msghdr) -> Option<NonZeroUsize> {
+    // SAFETY: the kernel filled msg_control up to msg_controllen, and the buffer is aligned for cmsghdr (ControlBuffer).
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return null or a header that lies whole within msg_controllen.
+        let (level, kind) = unsafe { ((*header).cmsg_level, (*header).cmsg_type) };
+        if level == libc::SOL_UDP && kind == libc::UDP_GRO {
+            // SAFETY: the kernel puts an int behind a UDP_GRO header (udp_cmsg_recv); read_unaligned asks no alignment.
+            let octets: c_int = unsafe { libc::CMSG_DATA(header).cast::<c_int>().read_unaligned() };
+            return usize::try_from(octets).ok().and_then(NonZeroUsize::new);
+        }
+        // SAFETY: `header` is a header of `message`, see above.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+    None
+}
+
+fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match c_int::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: sockaddr_storage is large and aligned enough for every address family, and AF_INET says it is this one.
+            let v4 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
+            let address = Ipv4Addr::from_bits(u32::from_be(v4.sin_addr.s_addr));
+            Some(SocketAddrV4::new(address, u16::from_be(v4.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, for AF_INET6.
+            let v6 = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
+            let address = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+            Some(SocketAddrV6::new(address, u16::from_be(v6.sin6_port), 0, v6.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+/// Datagrams that the kernel dropped at this socket since it was opened (SO_MEMINFO). Wraps at 2^32.
+pub(crate) fn kernel_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    const VARS: usize = 9; // SK_MEMINFO_VARS
+    let mut info = [0_u32; VARS];
+    let mut length = length_of::<[u32; VARS]>();
+    // SAFETY: `info` is live and `length` is its length in octets; the kernel writes at most so many.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast::<c_void>(),
+            &raw mut length,
+        )
+    };
+    check(result)?;
+    Ok(info[libc::SK_MEMINFO_DROPS as usize])
+}
+
+/// Ask for trains of datagrams (UDP_GRO). Fails on kernels before 5.0.
+pub(crate) fn enable_udp_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set(fd, libc::SOL_UDP, libc::UDP_GRO, &1_i32)
+}
+
+/// Set the receive buffer beyond `net.core.rmem_max`. Needs CAP_NET_ADMIN.
+pub(crate) fn force_receive_buffer(fd: BorrowedFd<'_>, octets: c_int) -> io::Result<()> {
+    set(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &octets)
+}
+
+/// Let a classic BPF program choose the socket of this socket's SO_REUSEPORT group: it returns the index in order of binding.
+pub(crate) fn attach_reuseport_program(
+    fd: BorrowedFd<'_>,
+    program: &[sock_filter],
+) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog {
+        len,
+        filter: program.as_ptr().cast_mut(), // the kernel copies it and writes nothing
+    };
+    set(
+        fd,
+        libc::SOL_SOCKET,
+        libc::SO_ATTACH_REUSEPORT_CBPF,
+        &program,
+    )
+}
+
+/// Send what follows as trains of datagrams of so many octets (UDP_SEGMENT); 0 sends single datagrams again.
+#[cfg(test)]
+pub(crate) fn set_udp_segment(fd: BorrowedFd<'_>, octets: c_int) -> io::Result<()> {
+    set(fd, libc::SOL_UDP, libc::UDP_SEGMENT, &octets)
+}
+
+fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+    // SAFETY: `value` is live, and its length is given; what it points to, if anything, outlives the call at every caller above.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            (&raw const *value).cast::<c_void>(),
+            length_of::<T>(),
+        )
+    };
+    check(result)
+}
+
+fn check(result: c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn length_of<T>() -> socklen_t {
+    size_of::<T>() as socklen_t
+}

@@ -1,0 +1,236 @@
+//! The bounded queue between workers and consumer, and what happens when it is full.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
+use flowfast_decode::TableBatch;
+
+use crate::event::{Batch, Event, IntervalEnd};
+
+/// How often a worker that waits for room looks whether it still should.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Ends of intervals that may wait for room. See [`Outbox::end`].
+const MAX_WAITING_ENDS: usize = 64;
+
+/// What a worker does with rows that find the queue full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Drop and count them, and go on reading the socket: blocking would move the loss into the kernel, unattributed.
+    Drop,
+    /// Wait for room.
+    Block,
+}
+
+/// What the consumer asks of all workers.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    stopping: AtomicBool,
+    abandoned: AtomicBool,
+}
+
+impl Control {
+    /// Read what is there, flush, stop.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Stop, and wait for no consumer: there is none any more.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+}
+
+/// One place in the queue: one flush of one worker, however many tables it fills.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Rows {
+        worker: usize,
+        interval_start_s: i64,
+        tables: Vec<TableBatch>,
+    },
+    End(IntervalEnd),
+}
+
+/// What became of rows that a worker sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// They are in the queue.
+    Queued,
+    /// The queue was full: dropped.
+    QueueFull,
+    /// The consumer is gone: dropped.
+    Closed,
+}
+
+/// A queue of so many flushes, for many workers and one consumer.
+pub(crate) fn queue(flushes: usize) -> (Sender<Item>, Inbox) {
+    let (sender, receiver) = crossbeam_channel::bounded(flushes.max(1));
+    let inbox = Inbox {
+        receiver,
+        unpacked: Mutex::default(),
+    };
+    (sender, inbox)
+}
+
+/// A worker's end of the queue.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    worker: usize,
+    sender: Sender<Item>,
+    control: Arc<Control>,
+    when_full: WhenFull,
+    waiting_ends: VecDeque<IntervalEnd>,
+}
+
+impl Outbox {
+    pub(crate) fn new(
+        worker: usize,
+        sender: Sender<Item>,
+        control: Arc<Control>,
+        when_full: WhenFull,
+    ) -> Self {
+        Self {
+            worker,
+            sender,
+            control,
+            when_full,
+            waiting_ends: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Send the rows of one flush, whole or not at all.
+    pub(crate) fn rows(&mut self, interval_start_s: i64, tables: Vec<TableBatch>) -> Sent {
+        match self.send_waiting_ends() {
+            Sent::Queued => self.send(Item::Rows {
+                worker: self.worker,
+                interval_start_s,
+                tables,
+            }),
+            failed => failed,
+        }
+    }
+
+    /// Say that an interval is closed. This is never dropped: it waits here for room, and no newer rows overtake it.
+    ///
+    /// While one end waits all newer rows are dropped, so every later end that waits closes an interval without queued rows;
+    /// of those the oldest are forgotten when too many wait.
+    pub(crate) fn end(&mut self, interval_start_s: i64) {
+        if self.waiting_ends.len() == MAX_WAITING_ENDS {
+            self.waiting_ends.remove(1);
+        }
+        self.waiting_ends.push_back(IntervalEnd {
+            worker: self.worker,
+            interval_start_s,
+        });
+        self.send_waiting_ends();
+    }
+
+    /// Try again what waits for room.
+    pub(crate) fn send_waiting_ends(&mut self) -> Sent {
+        while let Some(end) = self.waiting_ends.pop_front() {
+            let sent = self.send(Item::End(end));
+            if sent != Sent::Queued {
+                self.waiting_ends.push_front(end);
+                return sent;
+            }
+        }
+        Sent::Queued
+    }
+
+    fn send(&self, mut item: Item) -> Sent {
+        loop {
+            if self.control.abandoned() {
+                return Sent::Closed;
+            }
+            // Once stopping there is no socket to keep reading, so the last rows may wait for the consumer.
+            if self.when_full == WhenFull::Drop && !self.control.stopping() {
+                return match self.sender.try_send(item) {
+                    Ok(()) => Sent::Queued,
+                    Err(TrySendError::Full(_)) => Sent::QueueFull,
+                    Err(TrySendError::Disconnected(_)) => Sent::Closed,
+                };
+            }
+            match self.sender.send_timeout(item, PATIENCE) {
+                Ok(()) => return Sent::Queued,
+                Err(SendTimeoutError::Timeout(again)) => item = again,
+                Err(SendTimeoutError::Disconnected(_)) => return Sent::Closed,
+            }
+        }
+    }
+}
+
+/// The consumer's end of the queue.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    receiver: Receiver<Item>,
+    /// Batches of the flush that was taken last, which the consumer gets one by one.
+    unpacked: Mutex<VecDeque<Batch>>,
+}
+
+impl Inbox {
+    /// The next event; None after `timeout`, or at once when all workers are gone and nothing is left.
+    pub(crate) fn next(&self, timeout: Duration) -> Option<Event> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(batch) = unpacked.pop_front() {
+                return Some(Event::Batch(batch));
+            }
+            drop(unpacked);
+            match self.receiver.recv_deadline(deadline) {
+                Ok(Item::End(end)) => return Some(Event::IntervalEnd(end)),
+                Ok(Item::Rows {
+                    worker,
+                    interval_start_s,
+                    tables,
+                }) => {
+                    let batches = tables.into_iter().map(|rows| Batch {
+                        rows,
+                        worker,
+                        interval_start_s,
+                    });
+                    self.unpacked
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend(batches);
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+            && self
+                .unpacked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_empty()
+    }
+
+    /// Flushes in the queue.
+    pub(crate) fn depth(&self) -> usize {
+        self.receiver.len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.receiver.capacity().unwrap_or_default()
+    }
+}

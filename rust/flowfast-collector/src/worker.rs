@@ -1,0 +1,138 @@
+//! One thread, one socket, one lane.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use flowfast_decode::Datagram;
+
+use crate::lane::Lane;
+use crate::net::recv::{Receiver, Reception};
+use crate::queue::Control;
+
+/// Pause after an error of the socket, so that a lasting one does not take a core.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// Which protocols a listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenFormat {
+    /// All.
+    Any,
+    /// NetFlow v1 to v9 and IPFIX.
+    Netflow,
+    /// sFlow.
+    Sflow,
+}
+
+impl ListenFormat {
+    /// Whether a datagram may pass. What is of no known protocol passes: the decoder says what is wrong with it.
+    fn takes(self, payload: &[u8]) -> bool {
+        match (self, payload) {
+            (Self::Any, _) => true,
+            // sFlow datagrams start with a version of 32 bits: 2, 4 or 5.
+            (Self::Netflow, [0, 0, 0, version, ..]) => !matches!(version, 2 | 4 | 5),
+            // NetFlow and IPFIX messages start with a version of 16 bits: 1 to 10.
+            (Self::Sflow, [0, version, ..]) => !(1..=10).contains(version),
+            _ => true,
+        }
+    }
+}
+
+/// A worker that reads a socket.
+pub(crate) struct Worker {
+    pub(crate) receiver: Receiver,
+    pub(crate) lane: Lane,
+    pub(crate) format: ListenFormat,
+    pub(crate) local_port: u16,
+    /// Octets that the kernel can hold for it.
+    pub(crate) rcvbuf: usize,
+    pub(crate) control: Arc<Control>,
+    /// The kernel's counter of drops when it was read last; it wraps.
+    pub(crate) kernel_drops: u32,
+}
+
+impl Worker {
+    /// Receives until told to stop.
+    pub(crate) fn run(mut self) {
+        self.lane.advance(now_ns());
+        while !self.control.stopping() {
+            self.receive(true);
+        }
+        self.drain();
+        self.count_kernel_drops();
+        self.lane.finish();
+    }
+
+    /// Reads what came before the stop: when as many octets have been read as the kernel can hold, all of that has been read.
+    fn drain(&mut self) {
+        let mut octets = 0;
+        while octets <= self.rcvbuf && !self.control.abandoned() {
+            match self.receive(false) {
+                0 => return,
+                more => octets += more,
+            }
+        }
+    }
+
+    /// One reception, decoded; at least its octets are returned, 0 if there was none.
+    fn receive(&mut self, wait: bool) -> usize {
+        let reception = self.receiver.receive(wait);
+        let now_ns = now_ns();
+        self.lane.advance(now_ns);
+        let mut octets = 0;
+        match reception {
+            Ok(Reception::Train(train)) => {
+                octets = train.octets().max(1);
+                self.lane.own.trains_received += 1;
+                for payload in train.datagrams() {
+                    if self.format.takes(payload) {
+                        self.lane.datagram(&Datagram {
+                            exporter: train.exporter,
+                            exporter_port: train.exporter_port,
+                            local_port: self.local_port,
+                            received_ns: now_ns,
+                            payload,
+                        });
+                    } else {
+                        self.lane.own.wrong_protocol += 1;
+                        self.lane.own.octets_unseen += payload.len() as u64;
+                    }
+                }
+                self.lane.settle(now_ns);
+            }
+            Ok(Reception::Truncated {
+                datagrams,
+                octets: arrived,
+            }) => {
+                octets = arrived;
+                self.lane.own.trains_received += 1;
+                self.lane.own.truncated_receive += datagrams;
+                self.lane.own.octets_unseen += arrived as u64;
+            }
+            Ok(Reception::Nothing) => {}
+            Err(_) => {
+                self.lane.own.receive_errors += 1;
+                std::thread::sleep(ERROR_PAUSE);
+            }
+        }
+        if self.lane.publishing_is_due(now_ns) {
+            self.count_kernel_drops();
+            self.lane.publish(now_ns);
+        }
+        octets
+    }
+
+    fn count_kernel_drops(&mut self) {
+        if let Ok(drops) = self.receiver.kernel_drops() {
+            self.lane.own.kernel_drops += u64::from(drops.wrapping_sub(self.kernel_drops));
+            self.kernel_drops = drops;
+        }
+    }
+}
+
+/// Nanoseconds since the UNIX epoch.
+pub(crate) fn now_ns() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+    }
+}

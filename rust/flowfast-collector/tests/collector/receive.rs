@@ -1,0 +1,246 @@
+//! Receiving on real sockets: everything that is sent is read, dropped by the kernel, or discarded, and counted once.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use crate::common::{
+    assert_adds_up, decoder_options, drain_collector, options, rows, rows_by_worker, sender,
+    wait_until,
+};
+use crate::payload::netflow5;
+use flowfast_collector::{Collector, CollectorOptions, Event, ListenFormat, StartError, WhenFull};
+
+#[test]
+fn all_that_is_sent_arrives_and_every_exporter_stays_with_one_worker() {
+    const EXPORTERS: u8 = 20;
+    const EACH: u32 = 50;
+    let collector = Collector::bind(&options(3, ListenFormat::Any)).unwrap();
+    assert!(collector.listeners()[0].steering);
+    collector.start().unwrap();
+    for exporter in 1..=EXPORTERS {
+        for number in 0..EACH {
+            // Another source port each time.
+            sender(&collector, Ipv4Addr::new(127, 0, 0, exporter))
+                .send(&netflow5(number))
+                .unwrap();
+        }
+    }
+    collector.stop();
+    let (batches, ends) = drain_collector(&collector);
+    assert_eq!(rows(&batches), u64::from(EXPORTERS) * u64::from(EACH));
+    assert!(ends.is_empty(), "there is no rotation");
+    let by_worker = rows_by_worker(&batches);
+    assert!(
+        by_worker.len() > 1 && by_worker.values().all(|rows| rows % u64::from(EACH) == 0),
+        "{by_worker:?}"
+    );
+    for (worker, rows) in by_worker {
+        assert_eq!(
+            collector.worker_counters(worker).total("records_queued"),
+            rows
+        );
+    }
+    assert_adds_up(&collector.counters());
+}
+
+#[test]
+fn datagrams_that_came_before_the_start_and_before_the_stop_are_read() {
+    let collector = Collector::bind(&options(1, ListenFormat::Any)).unwrap();
+    let sender = sender(&collector, Ipv4Addr::LOCALHOST);
+    (0..200).for_each(|number| assert_eq!(sender.send(&netflow5(number)).unwrap(), 72));
+    collector.start().unwrap();
+    (200..1000).for_each(|number| assert_eq!(sender.send(&netflow5(number)).unwrap(), 72));
+    collector.stop();
+    assert_eq!(rows(&drain_collector(&collector).0), 1000);
+    assert_adds_up(&collector.counters());
+}
+
+#[test]
+fn rows_come_when_they_are_old_enough() {
+    let collector = Collector::bind(&options(1, ListenFormat::Any)).unwrap();
+    collector.start().unwrap();
+    sender(&collector, Ipv4Addr::LOCALHOST)
+        .send(&netflow5(1))
+        .unwrap();
+    let start = Instant::now();
+    assert!(matches!(
+        collector.next_event(Duration::from_secs(5)),
+        Some(Event::Batch(_))
+    ));
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn kernel_drops_are_counted_exactly() {
+    const SENT: u64 = 5000;
+    let collector = Collector::bind(&CollectorOptions {
+        rcvbuf: 16_384,
+        ..options(1, ListenFormat::Any)
+    })
+    .unwrap();
+    let sender = sender(&collector, Ipv4Addr::LOCALHOST);
+    for number in 0..SENT {
+        sender.send(&netflow5(number as u32)).unwrap(); // and nobody reads
+    }
+    collector.start().unwrap();
+    collector.stop();
+    let (batches, _) = drain_collector(&collector);
+    let counters = collector.counters();
+    assert!(counters.total("kernel_drops") > 0);
+    assert_eq!(
+        SENT,
+        counters.total("datagrams_received") + counters.total("kernel_drops")
+    );
+    assert_eq!(rows(&batches), counters.total("records_queued"));
+    assert_adds_up(&counters);
+}
+
+#[test]
+fn a_receive_buffer_is_reported_as_granted() {
+    let collector = Collector::bind(&CollectorOptions {
+        rcvbuf: 100_000,
+        ..options(1, ListenFormat::Any)
+    })
+    .unwrap();
+    let listener = &collector.listeners()[0];
+    assert_eq!(
+        (listener.rcvbuf_requested, listener.rcvbuf_granted),
+        (100_000, 100_000)
+    );
+    let collector = Collector::bind(&options(1, ListenFormat::Any)).unwrap();
+    assert_eq!(collector.listeners()[0].rcvbuf_requested, 32 << 20);
+}
+
+#[test]
+fn a_listener_takes_its_protocol_only() {
+    let sflow5 = [&5_u32.to_be_bytes()[..], &[0; 40]].concat();
+    for (format, foreign) in [
+        (ListenFormat::Any, 0),
+        (ListenFormat::Netflow, 1),
+        (ListenFormat::Sflow, 2),
+    ] {
+        let collector = Collector::bind(&options(1, format)).unwrap();
+        collector.start().unwrap();
+        let sender = sender(&collector, Ipv4Addr::LOCALHOST);
+        for payload in [&netflow5(1)[..], &netflow5(2), &sflow5, b"neither", b""] {
+            sender.send(payload).unwrap();
+        }
+        collector.stop();
+        drain_collector(&collector);
+        let counters = collector.counters();
+        assert_eq!(counters.total("datagrams_received"), 5);
+        assert_eq!(
+            counters.labelled("datagrams_discarded", "wrong_protocol"),
+            foreign,
+            "{format:?}"
+        );
+        assert_eq!(counters.total("octets_received"), 2 * 72 + 44 + 7);
+        assert_adds_up(&counters);
+    }
+}
+
+#[test]
+fn a_queue_that_nobody_empties_drops_and_counts_and_the_socket_is_still_read() {
+    let mut options = options(1, ListenFormat::Any);
+    (options.batching.rows, options.queue_batches) = (10, 2);
+    let collector = Collector::bind(&options).unwrap();
+    collector.start().unwrap();
+    let sender = sender(&collector, Ipv4Addr::LOCALHOST);
+    (0..1000).for_each(|number| assert_eq!(sender.send(&netflow5(number)).unwrap(), 72));
+    wait_until("all datagrams read", || {
+        collector.counters().total("datagrams_received") == 1000
+    });
+    collector.stop();
+    let (batches, _) = drain_collector(&collector);
+    let counters = collector.counters();
+    let dropped = counters.labelled("records_dropped", "queue_full");
+    assert_eq!(rows(&batches) + dropped, 1000);
+    assert!(dropped >= 900, "{dropped}");
+    assert_adds_up(&counters);
+}
+
+#[test]
+fn a_queue_that_blocks_loses_nothing() {
+    let mut options = options(1, ListenFormat::Any);
+    (
+        options.batching.rows,
+        options.queue_batches,
+        options.when_full,
+    ) = (10, 1, WhenFull::Block);
+    let collector = Collector::bind(&options).unwrap();
+    collector.start().unwrap();
+    let sender = sender(&collector, Ipv4Addr::LOCALHOST);
+    (0..1000).for_each(|number| assert_eq!(sender.send(&netflow5(number)).unwrap(), 72));
+    collector.stop();
+    assert_eq!(rows(&drain_collector(&collector).0), 1000);
+    assert_adds_up(&collector.counters());
+}
+
+#[test]
+fn closing_waits_for_nobody_and_counts_what_is_lost() {
+    let mut options = options(2, ListenFormat::Any);
+    (
+        options.batching.rows,
+        options.queue_batches,
+        options.when_full,
+    ) = (10, 1, WhenFull::Block);
+    let collector = Collector::bind(&options).unwrap();
+    collector.start().unwrap();
+    for exporter in 1..10 {
+        let sender = sender(&collector, Ipv4Addr::new(127, 0, 0, exporter));
+        (0..100).for_each(|number| assert_eq!(sender.send(&netflow5(number)).unwrap(), 72));
+    }
+    wait_until("a full queue", || collector.queue_depth() == (1, 1));
+    let start = Instant::now();
+    collector.close();
+    collector.close();
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(collector.finished() && collector.next_event(Duration::ZERO).is_none());
+    let counters = collector.counters();
+    assert_eq!(counters.total("records_queued"), 0, "nobody took any");
+    assert!(counters.labelled("records_dropped", "closed") > 0);
+    assert_adds_up(&counters);
+}
+
+#[test]
+fn a_port_in_use_and_an_address_of_another_machine_are_errors_that_name_the_listener() {
+    let first = Collector::bind(&options(2, ListenFormat::Any)).unwrap();
+    let mut options = options(2, ListenFormat::Sflow);
+    options.listen[0].address = first.listeners()[0].listen.address;
+    let Err(StartError::Bind { uri, source }) = Collector::bind(&options) else {
+        panic!("two on one port")
+    };
+    assert_eq!(uri, format!("sflow://{}", options.listen[0].address));
+    assert_eq!(source.raw_os_error(), Some(libc::EADDRINUSE));
+
+    options.listen[0].address = (Ipv4Addr::new(192, 0, 2, 1), 0).into();
+    let Err(StartError::Bind { source, .. }) = Collector::bind(&options) else {
+        panic!("not our address")
+    };
+    assert_eq!(source.raw_os_error(), Some(libc::EADDRNOTAVAIL));
+}
+
+#[test]
+fn an_unknown_column_is_an_error_before_any_socket_is_bound() {
+    let mut options = options(1, ListenFormat::Any);
+    options.decoder.columns = vec!["nonsense".to_owned()];
+    assert!(matches!(
+        Collector::bind(&options),
+        Err(StartError::Options(_))
+    ));
+    assert_eq!(decoder_options().columns, ["minimal"]);
+}
+
+#[test]
+fn stopping_before_the_start_is_the_end() {
+    let collector = Collector::bind(&options(2, ListenFormat::Any)).unwrap();
+    assert!(!collector.finished());
+    collector.stop();
+    assert!(collector.finished() && collector.next_event(Duration::from_secs(9)).is_none());
+    collector.start().unwrap();
+    assert!(collector.finished());
+}

@@ -1,0 +1,180 @@
+//! Receiving from UDP sockets.
+
+use std::net::{IpAddr, SocketAddr};
+
+use flowfast_collector::{CollectorOptions, Listen, ListenFormat, WhenFull};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::errors::start_error;
+use crate::options::{batching, decoder_options};
+use crate::stats::{counters_dict, exporters_list};
+use crate::wait;
+
+/// What `stats()` tells of each worker.
+const WORKER_COUNTERS: [&str; 7] = [
+    "datagrams_received",
+    "octets_received",
+    "trains_received",
+    "kernel_drops",
+    "records_decoded",
+    "records_queued",
+    "records_dropped",
+];
+
+/// UDP sockets, one worker thread each, decoding into a bounded queue.
+#[pyclass(module = "flowfast._core", frozen)]
+pub(crate) struct Collector(flowfast_collector::Collector);
+
+#[pymethods]
+impl Collector {
+    #[new]
+    #[pyo3(
+        signature = (
+            listen, *, schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
+            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop"
+        ),
+        text_signature = "(listen, *, schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
+            batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop')"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
+    fn new(
+        py: Python<'_>,
+        listen: Vec<(String, u16, usize, String)>,
+        schema: &str,
+        columns: Option<Vec<String>>,
+        lenient: bool,
+        rcvbuf: usize,
+        rotate_s: u32,
+        batch_rows: usize,
+        batch_age_ms: u32,
+        queue_batches: usize,
+        when_full: &str,
+    ) -> PyResult<Self> {
+        let options = CollectorOptions {
+            listen: listen.iter().map(listener).collect::<PyResult<_>>()?,
+            decoder: decoder_options(schema, columns, lenient)?,
+            batching: batching(rotate_s, batch_rows, Some(batch_age_ms)),
+            rcvbuf,
+            queue_batches,
+            when_full: match when_full {
+                "drop" => WhenFull::Drop,
+                "block" => WhenFull::Block,
+                _ => {
+                    let message = format!(
+                        "unknown `when_full`: `{when_full}`\nhint: it is `drop` or `block`"
+                    );
+                    return Err(PyValueError::new_err(message));
+                }
+            },
+        };
+        let collector = flowfast_collector::Collector::bind(&options)
+            .map_err(|error| start_error(py, &error))?;
+        Ok(Self(collector))
+    }
+
+    /// Per listener: `uri` (with the real port), `address`, `port`, `workers`, `rcvbuf_requested`, `rcvbuf_granted`, `steering` (bool).
+    fn listeners<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for listener in self.0.listeners() {
+            let dict = PyDict::new(py);
+            dict.set_item("uri", listener.listen.uri())?;
+            dict.set_item("address", listener.listen.address.ip().to_string())?;
+            dict.set_item("port", listener.listen.address.port())?;
+            dict.set_item("workers", listener.listen.workers)?;
+            dict.set_item("rcvbuf_requested", listener.rcvbuf_requested)?;
+            dict.set_item("rcvbuf_granted", listener.rcvbuf_granted)?;
+            dict.set_item("steering", listener.steering)?;
+            list.append(dict)?;
+        }
+        Ok(list)
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.start().map_err(|error| start_error(py, &error))
+    }
+
+    /// The next event, waiting without the GIL; None after `timeout_s`, or at once when all workers have stopped and the queue is empty.
+    fn next_event(&self, py: Python<'_>, timeout_s: f64) -> PyResult<Option<Py<PyAny>>> {
+        wait::next_event(
+            py,
+            timeout_s,
+            |timeout| self.0.next_event(timeout),
+            || self.0.finished(),
+        )
+    }
+
+    /// Ask the workers to read what the kernel still holds, flush and stop. `next_event` goes on giving events until `finished`.
+    fn stop(&self) {
+        self.0.stop();
+    }
+
+    /// All workers have stopped and the queue is empty.
+    #[getter]
+    fn finished(&self) -> bool {
+        self.0.finished()
+    }
+
+    /// Counters by name, a dictionary by label for families; `queue_depth` and `queue_capacity` in flushes; and per worker, in
+    /// `workers`, its index, the URI it listens on and its counters of datagrams and records.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = counters_dict(py, &self.0.counters())?;
+        let (depth, capacity) = self.0.queue_depth();
+        dict.set_item("queue_depth", depth)?;
+        dict.set_item("queue_capacity", capacity)?;
+        let workers = PyList::empty(py);
+        for listener in self.0.listeners() {
+            for index in listener.first_worker..listener.first_worker + listener.listen.workers {
+                let counters = self.0.worker_counters(index);
+                let worker = PyDict::new(py);
+                worker.set_item("worker", index)?;
+                worker.set_item("uri", listener.listen.uri())?;
+                for name in WORKER_COUNTERS {
+                    worker.set_item(name, counters.total(name))?;
+                }
+                workers.append(worker)?;
+            }
+        }
+        dict.set_item("workers", workers)?;
+        Ok(dict)
+    }
+
+    fn exporters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        exporters_list(py, &self.0.exporters())
+    }
+
+    /// Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
+fn listener((address, port, workers, format): &(String, u16, usize, String)) -> PyResult<Listen> {
+    let ip: IpAddr = address.parse().map_err(|_| {
+        PyValueError::new_err(format!(
+            "`{address}` is no IP address\nhint: `::` listens on all addresses, IPv4 and IPv6"
+        ))
+    })?;
+    if *workers == 0 {
+        return Err(PyValueError::new_err(
+            "a listener needs at least one worker",
+        ));
+    }
+    let format = match format.as_str() {
+        "any" => ListenFormat::Any,
+        "netflow" => ListenFormat::Netflow,
+        "sflow" => ListenFormat::Sflow,
+        _ => {
+            let message = format!(
+                "unknown format `{format}`\nhint: formats are `any`, `netflow` and `sflow`"
+            );
+            return Err(PyValueError::new_err(message));
+        }
+    };
+    Ok(Listen {
+        address: SocketAddr::new(ip, *port),
+        workers: *workers,
+        format,
+    })
+}

@@ -1,0 +1,36 @@
+//! `flowfast._core`: the Python face of the collector. One verb a file; no logic.
+
+use pyo3::prelude::*;
+
+mod batch;
+mod collector;
+mod decoder;
+mod errors;
+mod generate;
+mod options;
+mod replay;
+mod schema;
+mod stats;
+mod text;
+mod wait;
+
+/// The compiled core: receiving, decoding, accounting. See `flowfast` for the public face.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use crate::batch::{Batch, IntervalEnd};
+    #[pymodule_export]
+    use crate::collector::Collector;
+    #[pymodule_export]
+    use crate::decoder::Decoder;
+    #[pymodule_export]
+    use crate::generate::generate;
+    #[pymodule_export]
+    use crate::replay::Replay;
+    #[pymodule_export]
+    use crate::schema::{flow_columns, table_schema};
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,42 @@
+//! Arguments that several classes share.
+
+use flowfast_collector::Batching;
+use flowfast_decode::{DecoderOptions, SchemaKind};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// How to decode. `columns` defaults to the group `standard`.
+pub(crate) fn decoder_options(
+    schema: &str,
+    columns: Option<Vec<String>>,
+    lenient: bool,
+) -> PyResult<DecoderOptions> {
+    let columns = columns.unwrap_or_else(|| vec!["standard".to_owned()]);
+    Ok(DecoderOptions {
+        schema: schema_kind(schema)?,
+        columns,
+        lenient,
+        ..DecoderOptions::default()
+    })
+}
+
+/// `flows` or `wire`.
+pub(crate) fn schema_kind(name: &str) -> PyResult<SchemaKind> {
+    match name {
+        "flows" => Ok(SchemaKind::Flows),
+        "wire" => Ok(SchemaKind::Wire),
+        _ => Err(PyValueError::new_err(format!(
+            "unknown schema `{name}`\nhint: schemas are `flows` and `wire`"
+        ))),
+    }
+}
+
+/// When batches close. `batch_age_ms` None: never by age.
+pub(crate) fn batching(rotate_s: u32, batch_rows: usize, batch_age_ms: Option<u32>) -> Batching {
+    let age_ns = batch_age_ms.map(|age_ms| i64::from(age_ms) * 1_000_000);
+    Batching {
+        rotate_s,
+        rows: batch_rows.max(1),
+        age_ns,
+    }
+}

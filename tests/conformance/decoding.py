@@ -1,0 +1,82 @@
+"""flowfast's rows as plain values: what `oracle.values` and `oracle.flows` have on the other side."""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from flowfast import _core
+from oracle.capture import Datagram
+
+UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """`rows` of `flows` or data tables in the order of each table, `options` of options tables, and the counters at the end."""
+
+    rows: list[Row]
+    options: list[Row]
+    stats: dict[str, Any]
+
+
+def decode(datagrams: Iterable[Datagram], schema: str, *, lenient: bool = False, flush_every: int = 0) -> Decoded:
+    """Give the datagrams to a `Decoder`, with their own receive times."""
+    decoder = _core.Decoder(schema=schema, lenient=lenient)
+    batches = []
+    for number, datagram in enumerate(datagrams, 1):
+        decoder.decode(datagram.payload, datagram.source, datagram.source_port, local_port=datagram.port, time_received_ns=datagram.time_ns)
+        if flush_every and number % flush_every == 0:
+            batches += decoder.flush()
+    batches += decoder.flush()
+    rows = [row for batch in batches if batch.kind != "options" for row in plain(batch)]
+    options = [row for batch in batches if batch.kind == "options" for row in plain(batch)]
+    return Decoded(rows, options, decoder.stats())
+
+
+def plain(batch: Any) -> list[Row]:
+    """Rows of a batch: addresses as text, times as nanoseconds (`flows`: microseconds) since the epoch, nulls left out."""
+    table = pa.record_batch(batch)
+    columns = [_column(field, table.column(index)) for index, field in enumerate(table.schema)]
+    names = table.schema.names
+    return [{name: value for name, value in zip(names, values, strict=True) if value is not None} for values in zip(*columns, strict=True)]
+
+
+def _column(field: pa.Field, column: pa.Array) -> list[Any]:
+    if pa.types.is_timestamp(field.type):
+        unit = 1 if field.name.startswith("time_") else UNIT_NS[field.type.unit]
+        return [None if value is None else value * unit for value in column.cast(pa.int64()).to_pylist()]
+    values = column.to_pylist()
+    semantic = (field.metadata or {}).get(b"flowfast.semantic")
+    if semantic == b"ip":
+        return [None if value is None else address(value) for value in values]
+    if semantic == b"mac" and pa.types.is_fixed_size_binary(field.type):
+        return [None if value is None else value.hex(":") for value in values]
+    return values
+
+
+def address(octets: bytes) -> str:
+    """Text of 4 or 16 octets."""
+    return str(ipaddress.ip_address(octets))
+
+
+def plain_address(value: Any) -> Any:
+    """IPv4 out of ::ffff:a.b.c.d, which is how `flows` has it; anything else as it is."""
+    try:
+        mapped = ipaddress.IPv6Address(value).ipv4_mapped if isinstance(value, str) else None
+    except ipaddress.AddressValueError:
+        mapped = None
+    return str(mapped) if mapped else value
+
+
+def without_message(row: Row) -> Row:
+    """A `wire` row without the columns that come from the message (`_exporter`, `_time`, ...)."""
+    return {name: value for name, value in row.items() if not name.startswith("_")}
+
+
+def counted(stats: dict[str, Any]) -> dict[str, int]:
+    """`datagrams_discarded` by label, only what was counted."""
+    return {label: count for label, count in stats["datagrams_discarded"].items() if count}

@@ -1,0 +1,95 @@
+"""What an oracle and the structural parser see differently in a capture."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import tshark, values
+from .structure import Message, Record
+
+TABLE = Path(__file__).with_name("disagreements.csv")
+TIMES = {"start_ns": range(150, 160, 2), "end_ns": range(151, 160, 2)}
+
+# tshark shows the bits of dateTimeMicroseconds that are to be ignored (RFC 7011 section 6.1.9).
+MICROSECOND_NS = 1000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`column`: `records` (per frame), an element's number, or `start_ns`, `end_ns`; `octets`: the field in the datagram."""
+
+    column: str
+    frame: int
+    theirs: Any
+    ours: Any
+    octets: bytes
+
+
+def with_tshark(messages: Iterable[Message], packets: list) -> list[Difference]:
+    """Record by record, element by element, in wire order. Data that waited for its template is not compared: tshark cannot know it."""
+    theirs = tshark.records(packets)
+    found = []
+    for message in messages:
+        seen, frame = theirs.pop(message.datagram.frame, []), message.datagram.frame
+        if len(seen) != len(message.records):
+            found.append(Difference("records", frame, len(seen), len(message.records), b""))
+            continue
+        for record, dissected in zip(message.records, seen, strict=True):
+            found += _of_record(frame, record, dissected)
+    found += [Difference("records", frame, len(seen), 0, b"") for frame, seen in theirs.items() if seen]
+    return found
+
+
+def _of_record(frame: int, record: Record, dissected: dict[Any, Any]) -> list[Difference]:
+    ours = values.elements(record)
+    compared = {key for key in ours if key in tshark.COMPARED or key in (21, 22, *TIMES)} | dissected.keys() - {"template"}
+    found = []
+    for key in sorted(compared, key=str):
+        mine, their = ours.get(key), dissected.get(key)
+        if key in TIMES and None not in (mine, their) and any(abs(mine - time) < MICROSECOND_NS for time in their):
+            continue
+        if mine != their:
+            found.append(Difference(str(key), frame, their, mine, _octets(record, key)))
+    return found
+
+
+def _octets(record: Record, key: int | str) -> bytes:
+    numbers = TIMES.get(key, (key,))
+    return next((octets for element, octets in record.values.items() if element.id in numbers and not element.pen), b"")
+
+
+def table() -> dict[tuple[str, str], list[dict[str, str]]]:
+    """The known disagreements, by (capture, oracle)."""
+    with TABLE.open() as file:
+        rows: dict[tuple[str, str], list[dict[str, str]]] = {}
+        for row in csv.DictReader(file):
+            rows.setdefault((row["capture"], row["oracle"]), []).append(row)
+        return rows
+
+
+def nfdump_sums(records: Iterable[Record]) -> dict[str, int]:
+    """What nfdump's totals should be: flows, and octets and packets of both directions."""
+    flows = [_numbers(record) for record in records]
+    # the first that is there; then that of the other direction
+    octets = ([(0, 1), (0, 85), (0, 231)], [(values.REVERSE_PEN, 1), (values.REVERSE_PEN, 85), (0, 23), (0, 232)])
+    packets = ([(0, 2), (0, 86), (0, 298)], [(values.REVERSE_PEN, 2), (values.REVERSE_PEN, 86), (0, 24), (0, 299)])
+    return {
+        "flows": len(flows),
+        "octets": sum(_first(flow, names) for flow in flows for names in octets),
+        "packets": sum(_first(flow, names) for flow in flows for names in packets),
+    }
+
+
+def _numbers(record: Record) -> dict[tuple[int, int], int]:
+    return {(e.pen, e.id): int.from_bytes(octets) for e, octets in reversed(record.values.items()) if not e.scope}
+
+
+def _first(flow: dict[tuple[int, int], int], names: list[tuple[int, int]]) -> int:
+    return next((flow[name] for name in names if name in flow), 0)
+
+
+def sum_of(records: Iterable[Record], element: int) -> int:
+    """Over the first IANA element of this number in each record."""
+    return sum(_first(_numbers(record), [(0, element)]) for record in records)

@@ -1,0 +1,180 @@
+"""tshark as an oracle: what its `cflow` dissector makes of every record, by frame, as values of Information Elements."""
+
+import gzip
+import ipaddress
+import json
+import os
+import re
+import subprocess
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .capture import datagrams
+
+# tshark's field: the elements that it shows under that name (IANA numbers; times are handled apart)
+FIELDS: dict[str, tuple[int, ...]] = {
+    "octets": (1,), "packets": (2,), "flows": (3,), "protocol": (4,), "tos": (5,), "tcpflags": (6,), "srcport": (7,),
+    "srcaddr": (8,), "srcmask": (9,), "inputint": (10,), "dstport": (11,), "dstaddr": (12,), "dstmask": (13,),
+    "outputint": (14,), "nexthop": (15,), "srcas": (16,), "dstas": (17,), "bgpnexthop": (18,), "srcaddrv6": (27,),
+    "dstaddrv6": (28,), "srcmaskv6": (29,), "dstmaskv6": (30,), "ipv6flowlabel": (31,), "sampling_interval": (34,),
+    "sampler_id": (48,), "sampler_mode": (49,), "sampler_random_interval": (50,), "ttl_min": (52,), "ttl_max": (53,),
+    "srcmac": (56,), "post_dstmac": (57,), "vlanid": (58,), "post_vlanid": (59,), "ip_version": (60,), "direction": (61,),
+    "nexthopv6": (62,), "bgpnexthopv6": (63,), "dstmac": (80,), "if_name": (82,), "if_descr": (83,),
+    "permanent_octets": (85,), "permanent_packets": (86,), "flow_end_reason": (136,), "flow_id": (148,), "ip_ttl": (192,),
+    "initiator_octets": (231,), "responder_octets": (232,), "initiator_packets": (298,), "post_octets": (23,),
+    "post_packets": (24,), "srcprefix": (44,), "srcnet": (44,), "dstnet": (45,),
+    "post_natsource_ipv4_address": (225,), "post_natdestination_ipv4_address": (226,),
+    "post_naptsource_transport_port": (227,), "post_naptdestination_transport_port": (228,), "firewall_event": (233,),
+    "ingress_vrfid": (234,), "egress_vrfid": (235,), "biflow_direction": (239,), "dot1q_vlan_id": (243,),
+    "dot1q_customer_vlan_id": (245,), "ethernet_type": (256,), "selector_id": (302,), "delta_octets_squared": (198,),
+    "sampling_packet_interval": (305,), "icmp_type_code_ipv4": (32,), "icmp_ipv6_type": (178,), "icmp_ipv6_code": (179,),
+}  # fmt: skip
+COMPARED = {element for elements in FIELDS.values() for element in elements}
+MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
+_SET = re.compile(r"(Flow)?Set \d+ \[id=(?P<id>\d+)\]")
+_OPTIONS_TEMPLATE = re.compile(r"Options Template \(Id = (?P<id>\d+)\)")
+_RECORD = re.compile(r"(Flow|pdu) \d+")
+
+Node = list[tuple[str, Any]]
+
+
+def run(path: Path, dissector: str = "cflow") -> list:
+    """tshark's JSON of a capture, every UDP destination port read as flow export.
+
+    tshark reads only as many v9 records as the header's `count` says, and many exporters count FlowSets there:
+    it is given the capture with `count` at its largest.
+    """
+    ports = sorted({d.port for d in datagrams(path)})
+    forced = [word for port in ports for word in ("-d", f"udp.port=={port},{dissector}")]
+    command = ["tshark", "-r", "-", "-n", *forced, "-J", f"frame udp {dissector}", "-T", "json"]
+    environment = os.environ | {"TZ": "UTC", "LC_ALL": "C"}
+    done = subprocess.run(command, input=_uncounted(path), capture_output=True, check=True, env=environment)
+    return _parse(done.stdout)
+
+
+def _uncounted(path: Path) -> bytes:
+    octets = path.read_bytes()
+    for datagram in datagrams(path):
+        if datagram.payload[:2] == b"\0\x09":
+            octets = octets.replace(datagram.payload, datagram.payload[:2] + b"\xff\xff" + datagram.payload[4:], 1)
+    return octets
+
+
+def load(path: Path) -> list:
+    """The same, made before and compressed."""
+    with gzip.open(path) as file:
+        return _parse(file.read())
+
+
+def _parse(text: bytes) -> list:
+    return json.loads(text, object_pairs_hook=_Pairs)
+
+
+class _Pairs(list):
+    """The members of one JSON object, in order and with repeated keys: tshark repeats them."""
+
+
+def records(packets: list) -> dict[int, list[dict[Any, Any]]]:
+    """Per frame number, the records in wire order.
+
+    {element id: value}; under "start_ns" and "end_ns" all absolute times of the record, under "template" the id of the
+    data set (0: none).
+    """
+    found: dict[int, list] = defaultdict(list)
+    for packet in packets:
+        layers = dict(dict(packet)["_source"])["layers"]
+        frame = int(next(dict(value)["frame.number"] for key, value in layers if key == "frame"))
+        for key, layer in layers:
+            if key == "cflow" and isinstance(layer, list):
+                found[frame] += [{"template": template, **_record(node)} for template, node in _record_nodes(layer)]
+    return found
+
+
+def counts(packets: list) -> dict[str, int]:
+    """Export datagrams, templates and options templates that tshark saw."""
+    result = {"datagrams": 0, "templates": 0, "options_templates": 0}
+    for packet in packets:
+        for key, layer in dict(dict(packet)["_source"])["layers"]:
+            if key == "cflow" and isinstance(layer, _Pairs):
+                result["datagrams"] += 1
+                for set_key, body in layer:
+                    if _SET.match(set_key):
+                        result["templates"] += sum(inner.startswith("Template (") for inner, _ in body)
+                        result["options_templates"] += sum(inner.startswith("Options Template (") for inner, _ in body)
+    return result
+
+
+def options_ids(packets: list) -> set[int]:
+    """Ids of all options templates in the capture."""
+    return {
+        int(found["id"])
+        for packet in packets
+        for key, layer in dict(dict(packet)["_source"])["layers"]
+        if key == "cflow" and isinstance(layer, _Pairs)
+        for set_key, body in layer
+        if _SET.match(set_key)
+        for inner, _ in body
+        if (found := _OPTIONS_TEMPLATE.match(inner))
+    }
+
+
+def _record_nodes(layer: Node) -> list[tuple[int, Node]]:
+    """(template id, members) of each record."""
+    nodes: list[tuple[int, Node]] = []
+    for key, value in layer:
+        if not isinstance(value, _Pairs):
+            continue
+        if found := _SET.match(key):
+            nodes += [(int(found["id"]), node) for inner, node in value if _RECORD.match(inner) and isinstance(node, _Pairs)]
+        elif _RECORD.match(key):
+            nodes.append((0, value))
+    return nodes
+
+
+def _record(node: Node) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for key, value in _leaves(node):
+        name = key.removeprefix("cflow.")
+        first = value[0] if isinstance(value, list) else value
+        if name in FIELDS:
+            found.setdefault(FIELDS[name][0], _value(name, first))
+        elif name in ("abstimestart", "abstimeend"):
+            times = found.setdefault("start_ns" if name.endswith("start") else "end_ns", [])
+            times += map(_absolute_ns, value if isinstance(value, list) else [value])
+        elif name in ("timestart", "timeend"):
+            found.setdefault(22 if name.endswith("start") else 21, round(float(first) * 1000))
+    return found
+
+
+def _leaves(node: Node) -> list[tuple[str, Any]]:
+    leaves = []
+    for key, value in node:
+        parts = [value] if isinstance(value, _Pairs) or not isinstance(value, list) else value
+        if any(isinstance(part, _Pairs) for part in parts):
+            # subtrees repeat or dissect further; of those under a field only the times are new
+            if key == "cflow.timedelta_tree" or not key.startswith(("cflow.", "eth", "ip", "tcp", "udp")):
+                leaves += [leaf for part in parts if isinstance(part, _Pairs) for leaf in _leaves(part)]
+        else:
+            leaves.append((key, value))
+    return leaves
+
+
+def _value(name: str, text: str) -> Any:
+    if name in ("if_name", "if_descr"):
+        return text
+    if "mac" in name:
+        return text
+    if "addr" in name or name in ("nexthop", "nexthopv6", "bgpnexthop", "bgpnexthopv6", "srcprefix", "srcnet", "dstnet"):
+        return str(ipaddress.ip_address(text))
+    return int(text, 0)
+
+
+def _absolute_ns(text: str) -> int:
+    """`Oct 28, 2016 17:01:53.540641540 UTC`"""
+    month, day, year, clock = text.removesuffix(" UTC").replace(",", "").split()
+    whole, fraction = clock.split(".")
+    hour, minute, second = map(int, whole.split(":"))
+    stamp = datetime(int(year), MONTHS[month], int(day), hour, minute, second, tzinfo=UTC)
+    return int(stamp.timestamp()) * 10**9 + int(fraction.ljust(9, "0"))
