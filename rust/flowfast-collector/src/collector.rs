@@ -1,7 +1,7 @@
 //! Listeners, their workers, and the consumer's view of both.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flowfast_decode::{DecoderOptions, ExporterSummary};
@@ -95,40 +95,25 @@ impl Collector {
             .sum();
         let (consumer, seats) = Consumer::new(workers, options.queue_batches, options.when_full);
         let lane = |seat: Seat| Lane::new(options.decoder.clone(), options.batching, seat);
-        let mut lanes = seats
-            .into_iter()
-            .map(lane)
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter();
+        let lanes = seats.into_iter().map(lane).collect::<Result<Vec<_>, _>>()?;
 
+        let mut lanes = lanes.into_iter();
         let mut listeners = Vec::new();
         let mut waiting = Vec::new();
         for listen in &options.listen {
-            let bound = bind(listen, options)?;
-            listeners.push(Listener {
-                first_worker: waiting.len(),
-                ..bound.0
-            });
-            let Listener {
-                listen,
-                rcvbuf_granted,
-                ..
-            } = bound.0;
-            waiting.extend(
-                bound
-                    .1
-                    .into_iter()
-                    .zip(&mut lanes)
-                    .map(|(receiver, lane)| Worker {
-                        receiver,
-                        lane,
-                        format: listen.format,
-                        local_port: listen.address.port(),
-                        rcvbuf: rcvbuf_granted,
-                        control: consumer.control.clone(),
-                        kernel_drops: 0,
-                    }),
-            );
+            let (listener, receivers) = open(listen, waiting.len(), options)?;
+            let worker = |(receiver, lane)| Worker {
+                receiver,
+                lane,
+                format: listen.format,
+                local_port: listener.listen.address.port(),
+                // The kernel grants as much again for its bookkeeping, of which large datagrams take little.
+                kernel_queue_octets: 2 * listener.rcvbuf_granted,
+                control: consumer.control.clone(),
+                kernel_drops: 0,
+            };
+            waiting.extend(receivers.into_iter().zip(&mut lanes).map(worker));
+            listeners.push(listener);
         }
         Ok(Self {
             listeners,
@@ -196,7 +181,7 @@ impl Collector {
         self.consumer.queue_depth()
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Worker>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -211,18 +196,20 @@ impl Drop for Collector {
     }
 }
 
-fn bind(
+/// A listener and its sockets.
+fn open(
     listen: &Listen,
+    first_worker: usize,
     options: &CollectorOptions,
 ) -> Result<(Listener, Vec<Receiver>), StartError> {
-    let rcvbuf_requested = if options.rcvbuf == 0 {
-        DEFAULT_RCVBUF
-    } else {
-        options.rcvbuf
+    let workers = listen.workers.max(1);
+    let rcvbuf_requested = match options.rcvbuf {
+        0 => DEFAULT_RCVBUF,
+        octets => octets,
     };
     let bound = socket::bind(
         listen.address,
-        listen.workers.max(1),
+        workers,
         rcvbuf_requested,
         receive_timeout(options),
     )
@@ -233,9 +220,10 @@ fn bind(
     let listener = Listener {
         listen: Listen {
             address: bound.address,
-            ..*listen
+            workers,
+            format: listen.format,
         },
-        first_worker: 0,
+        first_worker,
         rcvbuf_requested,
         rcvbuf_granted: bound.rcvbuf_granted,
         steering: bound.steering,

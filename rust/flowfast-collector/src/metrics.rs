@@ -33,7 +33,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) trains_received: u64,
     /// Errors of the socket other than a timeout.
     pub(crate) receive_errors: u64,
-    /// Datagrams that the kernel dropped at the socket.
+    /// Receptions that the kernel dropped at the socket: like a datagram, a whole train counts once, so this is the least that
+    /// was lost there. What was in them, sequence numbers tell.
     pub(crate) kernel_drops: u64,
     pub(crate) batches_queued: u64,
     pub(crate) records_queued: u64,

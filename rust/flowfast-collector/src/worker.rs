@@ -43,8 +43,8 @@ pub(crate) struct Worker {
     pub(crate) lane: Lane,
     pub(crate) format: ListenFormat,
     pub(crate) local_port: u16,
-    /// Octets that the kernel can hold for it.
-    pub(crate) rcvbuf: usize,
+    /// Octets that the kernel can hold for it at most.
+    pub(crate) kernel_queue_octets: usize,
     pub(crate) control: Arc<Control>,
     /// The kernel's counter of drops when it was read last; it wraps.
     pub(crate) kernel_drops: u32,
@@ -62,10 +62,10 @@ impl Worker {
         self.lane.finish();
     }
 
-    /// Reads what came before the stop: when as many octets have been read as the kernel can hold, all of that has been read.
+    /// Reads what came before the stop: all of that, once as many octets have been read as the kernel can hold.
     fn drain(&mut self) {
         let mut octets = 0;
-        while octets <= self.rcvbuf && !self.control.abandoned() {
+        while octets <= self.kernel_queue_octets && !self.control.abandoned() {
             match self.receive(false) {
                 0 => return,
                 more => octets += more,

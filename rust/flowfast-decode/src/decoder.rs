@@ -10,7 +10,7 @@ use crate::error::{DecodeError, OptionsError, SetLoss, Warning};
 use crate::format::{self, fixed_definitions};
 use crate::plan::{Layout, Piece};
 use crate::schema::{SchemaKind, select};
-use crate::sequence::{Counting, SequenceEvent};
+use crate::sequence::{SequenceEvent, Units};
 use crate::staging::{PlanId, PlanStore, RowSink, tile};
 use crate::stats::Stats;
 use crate::tables::{Tables, flows_schema};
@@ -87,8 +87,8 @@ pub(crate) enum SequenceUnit {
     Packets,
 }
 
-/// Sets that have waited too long are looked for so often, also if nobody flushes.
-const EXPIRE_EVERY_NS: i64 = 1_000_000_000;
+/// Sets that have waited too long are looked for so often, by the datagrams' clock: how often batches are taken has no influence.
+const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
 
 /// Decodes the datagrams of any number of exporters into tables.
 ///
@@ -105,7 +105,7 @@ pub struct Decoder {
     waiting_octets: usize,
     /// Templates of all domains.
     templates: usize,
-    /// The newest receive time seen.
+    /// When the current datagram was received. Captures may go back in time.
     now_ns: i64,
     /// When sets that had waited too long were last looked for.
     expired_ns: i64,
@@ -158,7 +158,7 @@ impl Decoder {
     pub fn decode(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         self.stats.datagrams_received += 1;
         self.stats.octets_received += datagram.payload.len() as u64;
-        self.now_ns = self.now_ns.max(datagram.received_ns);
+        self.now_ns = datagram.received_ns;
         if self.templates > self.limits.templates
             || self.plans.fields() > self.limits.template_fields
         {
@@ -174,7 +174,7 @@ impl Decoder {
         if self.plans.has_too_many_unused() {
             self.drop_unused_plans();
         }
-        if self.now_ns.saturating_sub(self.expired_ns) >= EXPIRE_EVERY_NS {
+        if self.now_ns.abs_diff(self.expired_ns) >= EXPIRE_EVERY_NS {
             self.expire_waiting(false);
         }
         outcome
@@ -193,7 +193,6 @@ impl Decoder {
     /// All pending rows, one batch a table that has any.
     pub fn flush(&mut self) -> Vec<TableBatch> {
         self.drop_unused_plans();
-        self.expire_waiting(false);
         self.tables.flush()
     }
 
@@ -219,9 +218,9 @@ impl Decoder {
                 datagrams: domain.datagrams,
                 records: domain.records,
                 lost: domain.lost,
-                lost_unit: match (format, domain.sequence.counting()) {
+                lost_unit: match (format, domain.sequence.counts_messages()) {
                     (FormatCode::Netflow1, _) => "none",
-                    (_, Counting::Messages) => "messages",
+                    (_, true) => "messages",
                     (
                         FormatCode::Netflow9
                         | FormatCode::Sflow2
@@ -291,7 +290,7 @@ impl Decoder {
         &mut self,
         domain_index: usize,
         sequence: u32,
-        units: Option<u32>,
+        units: Option<Units>,
         uptime_ms: Option<u32>,
         unit: SequenceUnit,
     ) {
@@ -324,6 +323,11 @@ impl Decoder {
         plans.intern(definition, |definition| {
             Some(tables.compile(&Layout::new(definition)?, stats))
         })
+    }
+
+    /// What the records of a plan are.
+    pub(crate) fn kind(&self, plan: PlanId) -> Option<RecordKind> {
+        self.plans.get(plan).map(|plan| plan.kind)
     }
 
     pub(crate) fn release(&mut self, plan: PlanId) {
@@ -519,7 +523,13 @@ impl Decoder {
             .into_iter()
             .partition(|set| template_ids.binary_search(&set.template_id).is_ok());
         domain.waiting = waiting;
+        let horizon_ns = now_ns.saturating_sub(self.limits.waiting_ns);
         for set in ready {
+            if set.context.received_ns < horizon_ns {
+                self.unwait(&set);
+                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+                continue;
+            }
             match self.lookup(domain_index, set.session, set.template_id, now_ns) {
                 Lookup::Found(plan) => {
                     self.unwait(&set);

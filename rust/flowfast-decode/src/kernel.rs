@@ -167,7 +167,9 @@ fn execute_op(
                     };
                     let boot_ms = match boot {
                         Some(source) => signed_offset(tile.field(record, source)),
-                        None => context.boot_ms(),
+                        None => context.boot_ms().or_else(|| {
+                            (around.options)(context.domain_index)?.system_init_time_ms()
+                        }),
                     };
                     let time = boot_ms
                         .and_then(|boot_ms| {
@@ -177,7 +179,7 @@ fn execute_op(
                             TimeUnit::Millisecond => Some(ms),
                             _ => ms.checked_mul(1000),
                         });
-                    misfits += u64::from(time.is_none());
+                    misfits += u64::from(boot_ms.is_some() && time.is_none());
                     time
                 });
                 column.extend_optional(times);
@@ -489,18 +491,19 @@ fn absolute_time(raw: u64, from: TimeFormat, to: TimeUnit) -> Option<i64> {
         TimeFormat::Milliseconds => i64::try_from(raw)
             .ok()?
             .checked_mul(units_per_second / 1000),
-        TimeFormat::NtpMicroseconds => Some(ntp(raw & !0x7ff, units_per_second)),
-        TimeFormat::NtpNanoseconds => Some(ntp(raw, units_per_second)),
+        // Without its low bits the fraction is up to half a microsecond short: the nearest one is what was meant.
+        TimeFormat::NtpMicroseconds => Some(ntp(raw & !0x7ff, units_per_second, 1 << 31)),
+        TimeFormat::NtpNanoseconds => Some(ntp(raw, units_per_second, 0)),
     }
 }
 
-/// NTP seconds and fraction (RFC 7011 section 6.1.9; FF-DT-01). Seconds without the top bit are of era 1, which begins in 2036
-/// (FF-SQ-07): nearer than 1900 to any time we receive at.
-fn ntp(raw: u64, units_per_second: i64) -> i64 {
+/// NTP seconds and fraction (RFC 7011 section 6.1.9; FF-DT-01), `rounding` being added to the fraction of a unit. Seconds without
+/// the top bit are of era 1, which begins in 2036 (FF-SQ-07): nearer than 1900 to any time we receive at.
+fn ntp(raw: u64, units_per_second: i64, rounding: u64) -> i64 {
     const UNIX_EPOCH: i64 = 2_208_988_800;
     let seconds = (raw >> 32) as i64;
     let era = if seconds < 1 << 31 { 1 << 32 } else { 0 };
-    let fraction = ((raw & 0xffff_ffff) * units_per_second as u64) >> 32;
+    let fraction = ((raw & 0xffff_ffff) * units_per_second as u64 + rounding) >> 32;
     (seconds + era - UNIX_EPOCH) * units_per_second + fraction as i64
 }
 
@@ -524,6 +527,11 @@ fn uptime_to_ms(
         boot_ms.checked_add(i64::from(reference) - if is_ahead { WRAP } else { 0 })?;
     match (edge, first, last) {
         (Edge::Start, Some(first), Some(last)) => {
+            // FF-Q-07: a first packet a little after the last is rounding, and stays as it was sent.
+            let after = first.wrapping_sub(last);
+            if u64::from(after) <= AHEAD_MS {
+                return reference_ms.checked_add(i64::from(after));
+            }
             reference_ms.checked_sub(i64::from(last.wrapping_sub(first)))
         }
         _ => Some(reference_ms),
@@ -685,7 +693,8 @@ mod tests {
             (start(first, last, 30), end(first, last, 30)),
             (boot - 21, boot - 11)
         );
-        // A little ahead is rounding, not a wrap.
+        // A little ahead is rounding, not a wrap; and so is a first packet a little after the last (FF-Q-07).
+        assert_eq!(start(22, 20, 30), boot + 22);
         assert_eq!(end(10, 50_000, 30), boot + 50_000);
     }
 
@@ -700,6 +709,16 @@ mod tests {
         assert_eq!(
             absolute_time(raw, TimeFormat::NtpNanoseconds, TimeUnit::Nanosecond),
             Some(1_700_000_000_500_000_953)
+        );
+        // From a capture of softflowd, which sent 1700000000.012207: its fraction lost 0.42 microseconds with its low bits.
+        let fraction = (12_207_u64 << 32) / 1_000_000;
+        assert_eq!(
+            absolute_time(
+                (1_700_000_000 + 2_208_988_800) << 32 | fraction,
+                TimeFormat::NtpMicroseconds,
+                TimeUnit::Microsecond
+            ),
+            Some(1_700_000_000_012_207)
         );
         // FF-SQ-07: era 1 begins on 7 February 2036.
         assert_eq!(

@@ -9,7 +9,7 @@ use crate::element::{AbstractDataType, ElementId, PADDING_OCTETS};
 use crate::error::DecodeError;
 use crate::schema::{FlowColumn, SAMPLING_SOURCES, Value};
 use crate::template::options::OptionsFields;
-use crate::template::{Definition, RecordKind, TimeBase, VARIABLE};
+use crate::template::{Definition, RecordKind, VARIABLE};
 
 /// Where a field stands in each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -495,12 +495,10 @@ fn time(layout: &Layout<'_>, column: usize, flow: &FlowColumn, edge: Edge) -> Op
     })
 }
 
-/// A start or end out of 22 and 21, if there is something to count from (FF-NF-06, FF-V9-15, FF-DT-08).
+/// A start or end out of 22 and 21 (FF-NF-06, FF-V9-15). Without a base - in the record, the message header or options data -
+/// its values are null (FF-DT-08).
 pub(crate) fn uptime(layout: &Layout<'_>, column: usize, edge: Edge, to: TimeUnit) -> Option<Op> {
     let boot = layout.legal(ElementId::iana(160)).map(|found| found.0);
-    if layout.definition.time_base == TimeBase::Record && boot.is_none() {
-        return None;
-    }
     let field = |id| {
         layout
             .find(ElementId::iana(id))
@@ -584,7 +582,6 @@ mod tests {
             fields,
             scope_count: 0,
             kind: RecordKind::Data,
-            time_base: TimeBase::Record,
             icmp_in_port: false,
         }
     }

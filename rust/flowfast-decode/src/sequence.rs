@@ -9,40 +9,91 @@ const MAX_LATE_IN_A_ROW: u8 = 3;
 /// So many messages in a row that fit another way of counting, and not the one assumed, show that the exporter counts that way.
 const CONVINCING_IN_A_ROW: u8 = 4;
 
-/// What an exporter's sequence numbers count. The standards say `UnitsBefore`; what was sent tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Counting {
-    /// Units sent before this message (FF-NF-03, FF-SQ-01, FF-V9-04).
-    #[default]
-    UnitsBefore,
-    /// Units sent up to and with this message: softflowd's IPFIX, Open vSwitch's v5.
-    UnitsIncluded,
-    /// Messages (FF-SQ-06).
-    Messages,
-}
+/// Ways of counting, as a set. The standards say `UNITS_BEFORE`; what was sent tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counting(u8);
 
 impl Counting {
-    const ALL: [Self; 3] = [Self::UnitsBefore, Self::UnitsIncluded, Self::Messages];
+    /// Units sent before this message (FF-NF-03, FF-SQ-01, FF-V9-04).
+    pub(crate) const UNITS_BEFORE: Self = Self(1);
+    /// Units sent up to and with this message: Open vSwitch's v5.
+    pub(crate) const UNITS_INCLUDED: Self = Self(2);
+    /// Flow Records, and not options data, sent before this message.
+    pub(crate) const FLOWS_BEFORE: Self = Self(4);
+    /// Flow Records, and not options data, sent up to and with this message: softflowd's IPFIX.
+    pub(crate) const FLOWS_INCLUDED: Self = Self(8);
+    /// Messages (FF-SQ-06).
+    pub(crate) const MESSAGES: Self = Self(16);
 
-    /// The number that follows `previous`; `None` if it depends on records that could not be counted (FF-SQ-02).
-    fn expected(self, previous: Message, units: Option<u32>) -> Option<u32> {
+    const ALL: [Self; 5] = [
+        Self::UNITS_BEFORE,
+        Self::UNITS_INCLUDED,
+        Self::FLOWS_BEFORE,
+        Self::FLOWS_INCLUDED,
+        Self::MESSAGES,
+    ];
+
+    fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    fn either(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The first of the set in order of `ALL`.
+    fn first(self) -> Self {
+        Self(self.0 & self.0.wrapping_neg())
+    }
+
+    /// The number that follows `previous` by one way of counting; `None` if it depends on records that could not be counted
+    /// (FF-SQ-02).
+    fn expected(self, previous: Message, units: Option<Units>) -> Option<u32> {
         let step = match self {
-            Self::UnitsBefore => previous.units?,
-            Self::UnitsIncluded => units?,
-            Self::Messages => 1,
+            Self::UNITS_BEFORE => previous.units?.all,
+            Self::UNITS_INCLUDED => units?.all,
+            Self::FLOWS_BEFORE => previous.units?.flows,
+            Self::FLOWS_INCLUDED => units?.flows,
+            _ => 1,
         };
         Some(previous.sequence.wrapping_add(step))
+    }
+
+    /// All ways of counting by which `message` follows `previous`.
+    fn that_fit(previous: Message, message: Message) -> Self {
+        let fit = Self::ALL
+            .into_iter()
+            .filter(|way| way.expected(previous, message.units) == Some(message.sequence));
+        fit.fold(Self(0), Self::either)
+    }
+}
+
+/// What a message holds, in the format's own unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Units {
+    pub(crate) all: u32,
+    /// Without options data records.
+    pub(crate) flows: u32,
+}
+
+impl Units {
+    /// Where the format makes no difference.
+    pub(crate) fn new(all: u32) -> Self {
+        Self { all, flows: all }
     }
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Message {
     sequence: u32,
-    /// Records or packets in it, whichever the format counts.
-    units: Option<u32>,
+    units: Option<Units>,
 }
 
-/// Messages in a row that fit another way of counting than the one assumed.
+/// Messages in a row that fit other ways of counting than the ones assumed.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
     counting: Counting,
@@ -52,9 +103,10 @@ struct Suspicion {
 }
 
 /// Follows one sequence.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SequenceTracker {
     previous: Option<Message>,
+    /// As far as is known; messages that tell the ways apart narrow it down.
     counting: Counting,
     suspicion: Option<Suspicion>,
     uptime_ms: Option<u32>,
@@ -74,17 +126,29 @@ pub(crate) enum SequenceEvent {
     Restart,
 }
 
+impl Default for SequenceTracker {
+    fn default() -> Self {
+        Self {
+            previous: None,
+            counting: Counting::UNITS_BEFORE,
+            suspicion: None,
+            uptime_ms: None,
+            late_in_a_row: 0,
+        }
+    }
+}
+
 impl SequenceTracker {
-    /// How the exporter counts, as far as is known.
-    pub(crate) fn counting(&self) -> Counting {
-        self.counting
+    /// Whether the exporter counts messages, against the standard.
+    pub(crate) fn counts_messages(&self) -> bool {
+        self.counting == Counting::MESSAGES
     }
 
     /// Takes in a message with number `sequence` that holds `units` (`None`: unknown).
     pub(crate) fn observe(
         &mut self,
         sequence: u32,
-        units: Option<u32>,
+        units: Option<Units>,
         uptime_ms: Option<u32>,
     ) -> SequenceEvent {
         let uptime_fell = self
@@ -92,19 +156,29 @@ impl SequenceTracker {
             .zip(uptime_ms)
             .is_some_and(|(before, now)| now < before);
         let message = Message { sequence, units };
-        let Some(expected) = self
+        let assumed = self.counting.first();
+        let expected = self
             .previous
-            .and_then(|previous| self.counting.expected(previous, units))
-        else {
+            .and_then(|previous| Some((previous, assumed.expected(previous, units)?)));
+        let Some((previous, expected)) = expected else {
             return self.accept(message, uptime_ms, SequenceEvent::InOrder);
         };
-        let ahead = sequence.wrapping_sub(expected);
-        if ahead == 0 {
+        let fitting = Counting::that_fit(previous, message);
+        if !fitting.both(self.counting).is_empty() {
+            // A message that fits both what is assumed and what is suspected decides nothing.
+            let is_neutral = self
+                .suspicion
+                .is_some_and(|suspicion| !suspicion.counting.both(fitting).is_empty());
+            if is_neutral {
+                return self.accept(message, uptime_ms, SequenceEvent::InOrder);
+            }
+            self.counting = self.counting.both(fitting);
             let event = self.drop_suspicion(0);
             return self.accept(message, uptime_ms, event);
         }
-        if let Some(counting) = self.other_counting(message) {
-            self.suspect(counting, if ahead < MAX_PLAUSIBLE_LOSS { ahead } else { 0 });
+        let ahead = sequence.wrapping_sub(expected);
+        if !fitting.is_empty() {
+            self.suspect(fitting, if ahead < MAX_PLAUSIBLE_LOSS { ahead } else { 0 });
             return self.accept(message, uptime_ms, SequenceEvent::InOrder);
         }
         let is_late = ahead >= 1 << 31;
@@ -137,27 +211,20 @@ impl SequenceTracker {
         event
     }
 
-    /// A way of counting that explains this number, which the assumed one does not.
-    fn other_counting(&self, message: Message) -> Option<Counting> {
-        let previous = self.previous?;
-        Counting::ALL
-            .into_iter()
-            .filter(|counting| *counting != self.counting)
-            .find(|counting| counting.expected(previous, message.units) == Some(message.sequence))
-    }
-
-    fn suspect(&mut self, counting: Counting, lost: u32) {
-        let before = self
-            .suspicion
-            .filter(|suspicion| suspicion.counting == counting);
-        let in_a_row = before.map_or(0, |suspicion| suspicion.in_a_row) + 1;
+    fn suspect(&mut self, fitting: Counting, lost: u32) {
+        let before = self.suspicion.map(|suspicion| Suspicion {
+            counting: suspicion.counting.both(fitting),
+            ..suspicion
+        });
+        let goes_on = before.filter(|suspicion| !suspicion.counting.is_empty());
+        let counting = goes_on.map_or(fitting, |suspicion| suspicion.counting);
+        let in_a_row = goes_on.map_or(0, |suspicion| suspicion.in_a_row) + 1;
         if in_a_row >= CONVINCING_IN_A_ROW {
             self.counting = counting;
             self.suspicion = None;
             return;
         }
-        let lost = self
-            .suspicion
+        let lost = before
             .map_or(0, |suspicion| suspicion.lost)
             .saturating_add(lost);
         self.suspicion = Some(Suspicion {
@@ -186,7 +253,7 @@ mod tests {
     use super::*;
 
     fn observe(tracker: &mut SequenceTracker, sequence: u32) -> SequenceEvent {
-        tracker.observe(sequence, Some(10), None)
+        tracker.observe(sequence, Some(Units::new(10)), None)
     }
 
     #[test]
@@ -204,21 +271,23 @@ mod tests {
     fn restarts_are_not_loss() {
         // FF-Q-06.
         let mut tracker = SequenceTracker::default();
-        tracker.observe(5_000, Some(1), Some(900_000));
+        tracker.observe(5_000, Some(Units::new(1)), Some(900_000));
         assert_eq!(
-            tracker.observe(0, Some(1), Some(1_000)),
+            tracker.observe(0, Some(Units::new(1)), Some(1_000)),
             SequenceEvent::Restart
         );
         assert_eq!(
-            tracker.observe(1, Some(1), Some(2_000)),
+            tracker.observe(1, Some(Units::new(1)), Some(2_000)),
             SequenceEvent::InOrder
         );
         assert_eq!(
-            tracker.observe(90_000_000, Some(1), Some(3_000)),
+            tracker.observe(90_000_000, Some(Units::new(1)), Some(3_000)),
             SequenceEvent::Restart
         );
         // IPFIX has no uptime: a few late messages in a row tell.
-        let events: Vec<_> = (0..5).map(|n| tracker.observe(n, Some(1), None)).collect();
+        let events: Vec<_> = (0..5)
+            .map(|n| tracker.observe(n, Some(Units::new(1)), None))
+            .collect();
         assert_eq!(
             events[2..],
             [
@@ -234,7 +303,10 @@ mod tests {
         // FF-SQ-02.
         let mut tracker = SequenceTracker::default();
         tracker.observe(0, None, None);
-        assert_eq!(tracker.observe(500, Some(1), None), SequenceEvent::InOrder);
+        assert_eq!(
+            tracker.observe(500, Some(Units::new(1)), None),
+            SequenceEvent::InOrder
+        );
     }
 
     #[test]
@@ -253,12 +325,43 @@ mod tests {
         ];
         for (sequence, records) in messages {
             assert_eq!(
-                tracker.observe(sequence, Some(records), None),
+                tracker.observe(sequence, Some(Units::new(records)), None),
                 SequenceEvent::InOrder
             );
         }
-        assert_eq!(tracker.counting(), Counting::UnitsIncluded);
-        assert_eq!(tracker.observe(200, Some(9), None), SequenceEvent::Lost(30));
+        assert_eq!(tracker.counting.first(), Counting::UNITS_INCLUDED);
+        assert_eq!(
+            tracker.observe(200, Some(Units::new(9)), None),
+            SequenceEvent::Lost(30)
+        );
+    }
+
+    #[test]
+    fn exporters_that_leave_options_data_out_are_recognised() {
+        // softflowd's IPFIX, from a capture: (number, Flow Records, options data records).
+        let mut tracker = SequenceTracker::default();
+        let messages = [
+            (16, 16, 1),
+            (37, 21, 0),
+            (59, 22, 0),
+            (81, 22, 0),
+            (97, 16, 0),
+            (122, 25, 0),
+            (144, 22, 0),
+            (163, 19, 1),
+            (187, 24, 0),
+        ];
+        for (sequence, flows, options) in messages {
+            let units = Units {
+                all: flows + options,
+                flows,
+            };
+            assert_eq!(
+                tracker.observe(sequence, Some(units), None),
+                SequenceEvent::InOrder
+            );
+        }
+        assert_eq!(tracker.counting, Counting::FLOWS_INCLUDED);
     }
 
     #[test]
@@ -267,21 +370,33 @@ mod tests {
         let mut tracker = SequenceTracker::default();
         for sequence in 0..10 {
             assert_eq!(
-                tracker.observe(sequence, Some(14), None),
+                tracker.observe(sequence, Some(Units::new(14)), None),
                 SequenceEvent::InOrder
             );
         }
-        assert_eq!(tracker.counting(), Counting::Messages);
-        assert_eq!(tracker.observe(12, Some(14), None), SequenceEvent::Lost(2));
+        assert!(tracker.counts_messages());
+        assert_eq!(
+            tracker.observe(12, Some(Units::new(14)), None),
+            SequenceEvent::Lost(2)
+        );
     }
 
     #[test]
     fn a_short_coincidence_is_loss_after_all() {
         // 20 records are missing before the second message, which happens to hold 30.
         let mut tracker = SequenceTracker::default();
-        tracker.observe(0, Some(10), None);
-        assert_eq!(tracker.observe(30, Some(30), None), SequenceEvent::InOrder);
-        assert_eq!(tracker.observe(60, Some(5), None), SequenceEvent::Lost(20));
-        assert_eq!(tracker.observe(65, Some(5), None), SequenceEvent::InOrder);
+        tracker.observe(0, Some(Units::new(10)), None);
+        assert_eq!(
+            tracker.observe(30, Some(Units::new(30)), None),
+            SequenceEvent::InOrder
+        );
+        assert_eq!(
+            tracker.observe(60, Some(Units::new(5)), None),
+            SequenceEvent::Lost(20)
+        );
+        assert_eq!(
+            tracker.observe(65, Some(Units::new(5)), None),
+            SequenceEvent::InOrder
+        );
     }
 }

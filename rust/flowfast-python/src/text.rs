@@ -10,7 +10,8 @@ use arrow_array::types::{
     TimestampSecondType, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Int8Array, ListArray, RecordBatch, StringArray, StructArray,
+    Array, ArrayRef, ArrowPrimitiveType, DictionaryArray, Int8Array, ListArray, RecordBatch,
+    StringArray, StructArray,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_json::writer::{EncoderOptions, LineDelimitedWriter, make_encoder};
@@ -167,11 +168,12 @@ fn strings(
     array: &dyn Array,
     mut write: impl FnMut(usize, &mut Vec<u8>),
 ) -> Result<ArrayRef, ArrowError> {
+    let nulls = array.nulls();
     let mut text = Vec::with_capacity(24 * array.len());
     let mut offsets = Vec::with_capacity(array.len() + 1);
     offsets.push(0);
     for row in 0..array.len() {
-        if array.is_valid(row) {
+        if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
             write(row, &mut text);
         }
         offsets.push(text.len() as i32);
@@ -182,7 +184,7 @@ fn strings(
     Ok(Arc::new(StringArray::try_new(
         offsets,
         text.into(),
-        array.nulls().cloned(),
+        nulls.cloned(),
     )?))
 }
 
@@ -200,16 +202,7 @@ fn octets(array: &ArrayRef, write: impl Fn(&[u8], &mut Vec<u8>)) -> Result<Array
 fn write_address(octets: &[u8], text: &mut Vec<u8>) {
     match *octets {
         [a, b, c, d] | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => {
-            for (octet, end) in [(a, "."), (b, "."), (c, "."), (d, "")] {
-                if octet >= 100 {
-                    text.push(b'0' + octet / 100);
-                }
-                if octet >= 10 {
-                    text.push(b'0' + octet / 10 % 10);
-                }
-                text.push(b'0' + octet % 10);
-                text.extend_from_slice(end.as_bytes());
-            }
+            write_ipv4([a, b, c, d], text)
         }
         _ => {
             if let Ok(octets) = <[u8; 16]>::try_from(octets) {
@@ -218,6 +211,20 @@ fn write_address(octets: &[u8], text: &mut Vec<u8>) {
             }
         }
     }
+}
+
+fn write_ipv4(octets: [u8; 4], text: &mut Vec<u8>) {
+    let mut written = *b"255.255.255.255.";
+    let mut end = 0;
+    for octet in octets {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+        let skipped = usize::from(octet < 100) + usize::from(octet < 10);
+        let length = 3 - skipped;
+        written[end..end + length].copy_from_slice(&digits[skipped..]);
+        written[end + length] = b'.';
+        end += length + 1;
+    }
+    text.extend_from_slice(&written[..end - 1]);
 }
 
 fn write_mac(octets: &[u8], text: &mut Vec<u8>) {
@@ -244,41 +251,39 @@ fn hex(octet: u8) -> [u8; 2] {
 
 /// RFC 3339 with the unit's digits; null for the dates that have no name, more than 262,000 years from now.
 fn times(array: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
-    let (values, per_s, digits) = match unit {
-        TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().values(), 1, 0),
-        TimeUnit::Millisecond => (
-            array.as_primitive::<TimestampMillisecondType>().values(),
-            1_000,
-            3,
-        ),
-        TimeUnit::Microsecond => (
-            array.as_primitive::<TimestampMicrosecondType>().values(),
-            1_000_000,
-            6,
-        ),
-        TimeUnit::Nanosecond => (
-            array.as_primitive::<TimestampNanosecondType>().values(),
-            1_000_000_000,
-            9,
-        ),
-    };
+    match unit {
+        TimeUnit::Second => times_in::<TimestampSecondType, 1, 0>(array),
+        TimeUnit::Millisecond => times_in::<TimestampMillisecondType, 1_000, 3>(array),
+        TimeUnit::Microsecond => times_in::<TimestampMicrosecondType, 1_000_000, 6>(array),
+        TimeUnit::Nanosecond => times_in::<TimestampNanosecondType, 1_000_000_000, 9>(array),
+    }
+}
+
+fn times_in<T, const PER_S: i64, const DIGITS: usize>(
+    array: &ArrayRef,
+) -> Result<ArrayRef, ArrowError>
+where
+    T: ArrowPrimitiveType<Native = i64>,
+{
+    let values = array.as_primitive::<T>().values();
     // Rows of one day follow each other.
     let mut date = (0, date_of(0));
     let mut nameless = false;
     let text = strings(array, |row, text| {
-        let seconds = values[row].div_euclid(per_s);
+        let seconds = values[row].div_euclid(PER_S);
         let day = seconds.div_euclid(86_400);
         if date.0 != day {
             date = (day, date_of(day));
         }
         match &date.1 {
-            Some(date) => write_time(
-                date,
-                seconds.rem_euclid(86_400),
-                values[row].rem_euclid(per_s),
-                digits,
-                text,
-            ),
+            Some(date) => {
+                text.extend_from_slice(date.as_bytes());
+                write_time_of_day::<DIGITS>(
+                    seconds.rem_euclid(86_400),
+                    values[row].rem_euclid(PER_S),
+                    text,
+                );
+            }
             None => nameless = true,
         }
     })?;
@@ -298,31 +303,19 @@ fn date_of(day: i64) -> Option<String> {
     Some(midnight.date_naive().to_string())
 }
 
-fn write_time(
-    date: &str,
-    second_of_day: i64,
-    mut fraction: i64,
-    digits: usize,
-    text: &mut Vec<u8>,
-) {
-    text.extend_from_slice(date.as_bytes());
-    let clock = [
-        second_of_day / 3600,
-        second_of_day / 60 % 60,
-        second_of_day % 60,
-    ];
-    for (before, value) in std::iter::zip(*b"T::", clock) {
-        text.extend_from_slice(&[before, b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]);
+fn write_time_of_day<const DIGITS: usize>(second: i64, mut fraction: i64, text: &mut Vec<u8>) {
+    let mut written = *b"T00:00:00.000000000Z";
+    for (at, value) in [(1, second / 3600), (4, second / 60 % 60), (7, second % 60)] {
+        written[at] += (value / 10) as u8;
+        written[at + 1] += (value % 10) as u8;
     }
-    if digits > 0 {
-        let mut decimals = *b".000000000";
-        for decimal in decimals[1..=digits].iter_mut().rev() {
-            *decimal = b'0' + (fraction % 10) as u8;
-            fraction /= 10;
-        }
-        text.extend_from_slice(&decimals[..=digits]);
+    for digit in written[10..10 + DIGITS].iter_mut().rev() {
+        *digit += (fraction % 10) as u8;
+        fraction /= 10;
     }
-    text.push(b'Z');
+    let end = if DIGITS == 0 { 9 } else { 10 + DIGITS };
+    written[end] = b'Z';
+    text.extend_from_slice(&written[..=end]);
 }
 
 /// CSV has no nested values: they become JSON.

@@ -56,6 +56,23 @@ fn datagrams_that_came_before_the_start_and_before_the_stop_are_read() {
 }
 
 #[test]
+fn all_that_the_kernel_holds_is_read_before_the_end() {
+    const SENT: u64 = 45_000; // more than fit
+    let collector = Collector::bind(&options(1, ListenFormat::Any)).unwrap();
+    let sender = sender(&collector, Ipv4Addr::LOCALHOST);
+    let message = [&netflow5(1)[..], &[0; 1392]].concat();
+    (0..SENT).for_each(|_| assert_eq!(sender.send(&message).unwrap(), 1464));
+    collector.start().unwrap();
+    collector.stop();
+    drain_collector(&collector);
+    let counters = collector.counters();
+    assert_eq!(
+        SENT,
+        counters.total("datagrams_received") + counters.total("kernel_drops")
+    );
+}
+
+#[test]
 fn rows_come_when_they_are_old_enough() {
     let collector = Collector::bind(&options(1, ListenFormat::Any)).unwrap();
     collector.start().unwrap();

@@ -6,8 +6,9 @@ use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
+use crate::sequence::Units;
 use crate::template::cache::DomainKey;
-use crate::template::{Definition, FieldSpecifier, RecordKind, TimeBase};
+use crate::template::{Definition, FieldSpecifier, RecordKind};
 use crate::wire::fixed::{FixedPacket, Layout, layouts};
 
 pub(super) const FORMAT: Format = Format {
@@ -28,7 +29,6 @@ pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
             .collect(),
         scope_count: 0,
         kind: RecordKind::Data,
-        time_base: TimeBase::Header,
         icmp_in_port: true,
     })
 }
@@ -58,7 +58,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         decoder.observe_sequence(
             domain_index,
             sequence,
-            Some(packet.count() as u32),
+            Some(Units::new(packet.count() as u32)),
             uptime,
             SequenceUnit::Records,
         );

@@ -6,6 +6,7 @@ use crate::batch::{FormatCode, MessageContext, mapped};
 use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::error::{DecodeError, Warning};
+use crate::sequence::Units;
 use crate::template::cache::DomainKey;
 use crate::wire::ipfix::{IpfixMessage, TemplateRecord, TemplateRecords, set_id};
 
@@ -67,7 +68,10 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     }
     let counts = message.commit();
     // FF-SQ-01: data records, options included; FF-SQ-02: unknown if a set could not be counted.
-    let units = (counts.undecoded_sets == 0).then_some(counts.data_records as u32);
+    let units = (counts.undecoded_sets == 0).then_some(Units {
+        all: counts.data_records as u32,
+        flows: counts.flow_records as u32,
+    });
     decoder.observe_sequence(
         domain_index,
         header.sequence(),

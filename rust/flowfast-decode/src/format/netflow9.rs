@@ -6,6 +6,7 @@ use crate::batch::{FormatCode, MessageContext, mapped};
 use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::error::{DecodeError, Warning};
+use crate::sequence::Units;
 use crate::template::VARIABLE;
 use crate::template::cache::DomainKey;
 use crate::wire::netflow9::{Netflow9Packet, TemplateRecords, set_id};
@@ -74,7 +75,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     decoder.observe_sequence(
         domain_index,
         packet.sequence(),
-        Some(1),
+        Some(Units::new(1)),
         Some(packet.sys_uptime_ms()),
         SequenceUnit::Packets,
     );

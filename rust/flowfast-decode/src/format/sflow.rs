@@ -12,9 +12,10 @@ use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
+use crate::sequence::Units;
 use crate::staging::PlanId;
 use crate::template::cache::DomainKey;
-use crate::template::{Definition, RecordKind, TimeBase};
+use crate::template::{Definition, RecordKind};
 use crate::wire::sflow::datagram::{SflowDatagram, Version, tagged};
 use crate::wire::sflow::record::{Field, RecordBuilder};
 use crate::wire::sflow::{legacy, sample};
@@ -99,7 +100,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     decoder.observe_sequence(
         domain_index,
         header.sequence(),
-        Some(1),
+        Some(Units::new(1)),
         Some(header.uptime_ms()),
         SequenceUnit::Packets,
     );
@@ -208,7 +209,6 @@ fn definition(fields: &[Field], kind: RecordKind) -> Definition {
         fields: fields.iter().map(|&field| field.into()).collect(),
         scope_count: 0,
         kind,
-        time_base: TimeBase::Record,
         icmp_in_port: false,
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Counts {
     pub(super) template_records: usize,
     /// Flow Records and options data records.
     pub(super) data_records: usize,
+    /// Of those, Flow Records.
+    pub(super) flow_records: usize,
     /// Data sets whose records could not be counted.
     pub(super) undecoded_sets: usize,
 }
@@ -231,6 +233,9 @@ impl<'d, 'p> Message<'d, 'p> {
                     pieces: range,
                 } => {
                     counts.data_records += span.records;
+                    if decoder.kind(span.plan) == Some(RecordKind::Data) {
+                        counts.flow_records += span.records;
+                    }
                     let run = Run {
                         records: span.records,
                         context: span.context,

@@ -16,15 +16,6 @@ pub(crate) struct FieldSpecifier {
     pub(crate) length: u16,
 }
 
-/// What the time fields of a format are relative to; part of a plan's identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum TimeBase {
-    /// The message header has sysUpTime (NetFlow v1-v9).
-    Header,
-    /// It has not (IPFIX): element 160 of the record, if any (FF-DT-08).
-    Record,
-}
-
 /// What a record is about, and so which kind of table its rows go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum RecordKind {
@@ -43,7 +34,6 @@ pub(crate) struct Definition {
     /// The first so many fields are scope; 0 for Flow Records.
     pub(crate) scope_count: u16,
     pub(crate) kind: RecordKind,
-    pub(crate) time_base: TimeBase,
     /// ICMP type and code stand in the destination port (NetFlow v1-v8; spec 2.1.4).
     pub(crate) icmp_in_port: bool,
 }

@@ -1,4 +1,5 @@
-//! What options data teaches about Flow Records (RFC 7011 section 4, RFC 3954 section 6): for now, sampling rates.
+//! What options data teaches about Flow Records (RFC 7011 section 4, RFC 3954 section 6): sampling rates, and when the
+//! exporter started.
 
 use std::collections::HashMap;
 
@@ -17,7 +18,9 @@ const MAX_SAMPLERS: usize = 1024;
 pub(crate) struct OptionsFields {
     /// 48 samplerId or 302 selectorId.
     sampler: Option<FieldSource>,
-    rate: RateFields,
+    rate: Option<RateFields>,
+    /// 160 systemInitTimeMilliseconds (FF-EN-07).
+    system_init_time: Option<FieldSource>,
 }
 
 /// Elements from which a rate can be computed (spec 2.12, RFC 5477).
@@ -54,11 +57,12 @@ impl OptionsFields {
                 population: source(310)?,
             })
         };
-        let rate = one_in.or_else(systematic).or_else(out_of)?;
-        Some(Self {
+        let found = Self {
             sampler: source(48).or(source(302)),
-            rate,
-        })
+            rate: one_in.or_else(systematic).or_else(out_of),
+            system_init_time: source(160),
+        };
+        (found.rate.is_some() || found.system_init_time.is_some()).then_some(found)
     }
 }
 
@@ -98,6 +102,8 @@ pub(crate) struct OptionsState {
     samplers: HashMap<u64, u32, FixedState>,
     /// Rate of the exporter where no sampler is named.
     exporter_rate: Option<u32>,
+    /// When the exporter started, milliseconds since the UNIX epoch.
+    system_init_time_ms: Option<i64>,
 }
 
 impl OptionsState {
@@ -108,32 +114,62 @@ impl OptionsState {
             .or(self.exporter_rate)
     }
 
+    /// When the exporter started, if it said so: the base of 21 and 22 in IPFIX (FF-DT-08, FF-EN-07).
+    pub(crate) fn system_init_time_ms(&self) -> Option<i64> {
+        self.system_init_time_ms
+    }
+
     /// Whether `learn` would change anything.
     pub(crate) fn would_change(&self, fields: &OptionsFields, tile: &Tile<'_>) -> bool {
         (0..tile.records).any(|record| {
-            let rate = fields.rate.rate(tile, record);
-            match fields.sampler {
-                Some(source) => match self.samplers.get(&be_uint(tile.field(record, source)).0) {
+            let taught = Lesson::read(fields, tile, record);
+            let teaches_rate = taught.rate.is_some_and(|rate| match taught.sampler {
+                Some(sampler) => match self.samplers.get(&sampler) {
                     Some(known) => *known != rate,
                     None => self.samplers.len() < MAX_SAMPLERS,
                 },
                 None => self.exporter_rate != Some(rate),
-            }
+            });
+            let init_time = taught.system_init_time_ms;
+            teaches_rate || init_time.is_some() && init_time != self.system_init_time_ms
         })
     }
 
     /// Takes in options records.
     pub(crate) fn learn(&mut self, fields: &OptionsFields, tile: &Tile<'_>) {
         for record in 0..tile.records {
-            let rate = fields.rate.rate(tile, record);
-            let Some(source) = fields.sampler else {
-                self.exporter_rate = Some(rate);
-                continue;
-            };
-            let sampler = be_uint(tile.field(record, source)).0;
-            if self.samplers.len() < MAX_SAMPLERS || self.samplers.contains_key(&sampler) {
-                self.samplers.insert(sampler, rate);
+            let taught = Lesson::read(fields, tile, record);
+            self.system_init_time_ms = taught.system_init_time_ms.or(self.system_init_time_ms);
+            match (taught.sampler, taught.rate) {
+                (Some(sampler), Some(rate)) => {
+                    let has_room = self.samplers.len() < MAX_SAMPLERS;
+                    if has_room || self.samplers.contains_key(&sampler) {
+                        self.samplers.insert(sampler, rate);
+                    }
+                }
+                (None, Some(rate)) => self.exporter_rate = Some(rate),
+                (_, None) => {}
             }
+        }
+    }
+}
+
+/// What one options record says.
+struct Lesson {
+    sampler: Option<u64>,
+    rate: Option<u32>,
+    system_init_time_ms: Option<i64>,
+}
+
+impl Lesson {
+    fn read(fields: &OptionsFields, tile: &Tile<'_>, record: usize) -> Self {
+        let value = |source| be_uint(tile.field(record, source)).0;
+        Self {
+            sampler: fields.sampler.map(value),
+            rate: fields.rate.map(|rate| rate.rate(tile, record)),
+            system_init_time_ms: fields
+                .system_init_time
+                .and_then(|source| i64::try_from(value(source)).ok()),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::set::Sets;
 use crate::bytes::{be16, be32};
 use crate::element::ElementId;
 use crate::error::DecodeError;
-use crate::template::{Definition, FieldSpecifier, RecordKind, TimeBase};
+use crate::template::{Definition, FieldSpecifier, RecordKind};
 
 /// Set ids (RFC 7011 section 3.3.2).
 pub(crate) mod set_id {
@@ -151,7 +151,6 @@ impl<'a> TemplateRecords<'a> {
             } else {
                 RecordKind::Data
             },
-            time_base: TimeBase::Record,
             icmp_in_port: false,
         };
         Ok(TemplateRecord::Definition(template_id, definition))

@@ -4,7 +4,7 @@ use super::set::Sets;
 use crate::bytes::{be16, be32};
 use crate::element::ElementId;
 use crate::error::DecodeError;
-use crate::template::{Definition, FieldSpecifier, RecordKind, TimeBase};
+use crate::template::{Definition, FieldSpecifier, RecordKind};
 
 /// FlowSet ids (RFC 3954 sections 5.2 and 6.1).
 pub(crate) mod set_id {
@@ -64,7 +64,7 @@ impl<'a> Netflow9Packet<'a> {
 
     /// The FlowSets.
     pub(crate) fn sets(&self) -> Sets<'a> {
-        Sets::new(self.bytes, offset::END)
+        Sets::new(self.bytes, offset::END).until_zeros()
     }
 }
 
@@ -126,7 +126,6 @@ impl<'a> TemplateRecords<'a> {
             } else {
                 RecordKind::Data
             },
-            time_base: TimeBase::Header,
             icmp_in_port: false,
         };
         Ok((template_id, definition))

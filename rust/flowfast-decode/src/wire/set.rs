@@ -19,6 +19,7 @@ pub(crate) struct Set<'a> {
 pub(crate) struct Sets<'a> {
     message: &'a [u8],
     at: usize,
+    zeros_are_padding: bool,
 }
 
 impl<'a> Sets<'a> {
@@ -27,6 +28,15 @@ impl<'a> Sets<'a> {
         Self {
             message,
             at: header_len,
+            zeros_are_padding: false,
+        }
+    }
+
+    /// A v9 packet does not say how long it is, and some exporters fill it up with zeros.
+    pub(crate) fn until_zeros(self) -> Self {
+        Self {
+            zeros_are_padding: true,
+            ..self
         }
     }
 }
@@ -40,6 +50,9 @@ impl<'a> Iterator for Sets<'a> {
             .get(self.at..)
             .filter(|rest| !rest.is_empty())?;
         let start = std::mem::replace(&mut self.at, self.message.len());
+        if self.zeros_are_padding && bytes[0] == 0 && bytes.iter().all(|&octet| octet == 0) {
+            return None;
+        }
         if bytes.len() < HEADER_LEN {
             return Some(Err(DecodeError::SetOverrun));
         }
@@ -76,6 +89,17 @@ mod tests {
             [Ok((256, 1)), Ok((2, 0))]
         );
         assert_eq!(walk(&[]), []);
+    }
+
+    #[test]
+    fn zeros_at_the_end_of_a_packet_are_padding() {
+        let bytes = [1, 0, 0, 5, 9, 0, 0, 0, 0, 0];
+        let ids: Vec<_> = Sets::new(&bytes, 0)
+            .until_zeros()
+            .map(|set| set.map(|s| s.id))
+            .collect();
+        assert_eq!(ids, [Ok(256)]);
+        assert_eq!(walk(&bytes)[1], Err(DecodeError::SetLength));
     }
 
     #[test]

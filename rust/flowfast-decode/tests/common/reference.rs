@@ -171,13 +171,16 @@ impl Type {
                 Value::Number(raw() as i128)
             }
             Self::Microseconds if octets.len() == 8 => {
-                Value::Number(ntp(raw() & !0x7ff, 1_000_000))
+                Value::Number(ntp((raw() & !0x7ff) + HALF_A_MICROSECOND, 1_000_000))
             }
             Self::Nanoseconds if octets.len() == 8 => Value::Number(ntp(raw(), 1_000_000_000)),
             _ => Value::Null,
         }
     }
 }
+
+/// In units of 2^-32 s, rounded up: what makes rounding down rounding to the nearest microsecond.
+const HALF_A_MICROSECOND: u128 = 2148;
 
 /// FF-DT-01, FF-SQ-07: seconds since 1900, or since 7 February 2036 where the top bit is clear, and a binary fraction.
 fn ntp(raw: u128, units: u128) -> i128 {
