@@ -147,10 +147,9 @@ impl Consumer {
 
     /// What each Exporter and Observation Domain sent, as of a second ago; exact once the workers have stopped.
     pub(crate) fn exporters(&self) -> Vec<ExporterSummary> {
-        self.boards
-            .iter()
-            .flat_map(|board| board.exporters().clone())
-            .collect()
+        let published = |board: &Arc<Board>| Arc::clone(&board.exporters());
+        let lists: Vec<_> = self.boards.iter().map(published).collect();
+        lists.iter().flat_map(|list| list.iter().cloned()).collect()
     }
 
     /// Flushes in the queue, and how many fit.

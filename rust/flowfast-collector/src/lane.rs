@@ -21,10 +21,10 @@ const MAX_BATCH_OCTETS: usize = 64 << 20;
 /// A batch is measured after so much more payload.
 const MEASURE_EVERY_OCTETS: usize = 1 << 20;
 
-/// How often counters are published, by the time of the datagrams.
+/// How often counters are published at most.
 const PUBLISH_EVERY_NS: i64 = 100_000_000;
 
-/// How often the list of Exporters is published: it is longer than the counters.
+/// How often the list of Exporters is published at most: it is longer than the counters.
 const PUBLISH_EXPORTERS_EVERY_NS: i64 = NS_PER_S;
 
 /// When a batch closes.
@@ -194,7 +194,7 @@ impl Lane {
         self.hand_over(Decoder::finish);
         self.end_interval();
         *self.board.snapshot() = self.snapshot();
-        *self.board.exporters() = self.decoder.exporters();
+        *self.board.exporters() = self.decoder.exporters().into();
     }
 
     /// Whether counters were last published long enough ago.
@@ -213,7 +213,10 @@ impl Lane {
             PUBLISH_EXPORTERS_EVERY_NS,
         ) {
             self.exporters_published_ns = now_ns;
-            *self.board.exporters() = self.decoder.exporters();
+            *self.board.exporters() = self.decoder.exporters().into();
+            if self.records_pending() == 0 {
+                self.flush(); // gives up on what has waited too long for a Template
+            }
         }
     }
 

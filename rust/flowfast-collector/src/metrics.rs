@@ -10,7 +10,7 @@
 //!
 //! While they run, `records_pending` are decoded and neither queued nor dropped.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flowfast_decode::{Counter, ExporterSummary, Stats};
 
@@ -168,11 +168,11 @@ impl From<Vec<Counter>> for Counters {
     }
 }
 
-/// Where a worker puts its snapshots. Readers never make it wait.
+/// Where a worker puts its snapshots. Readers hold the locks for no longer than a copy of a few hundred octets takes.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     snapshot: Mutex<Snapshot>,
-    exporters: Mutex<Vec<ExporterSummary>>,
+    exporters: Mutex<Arc<[ExporterSummary]>>,
 }
 
 impl Board {
@@ -180,7 +180,7 @@ impl Board {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn exporters(&self) -> MutexGuard<'_, Vec<ExporterSummary>> {
+    pub(crate) fn exporters(&self) -> MutexGuard<'_, Arc<[ExporterSummary]>> {
         self.exporters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -70,9 +70,9 @@ pub(crate) struct MessageContext {
 }
 
 impl MessageContext {
-    /// When the exporter started, milliseconds since the UNIX epoch (spec 2.1.5).
+    /// When the exporter started, milliseconds since the UNIX epoch, if the header tells (spec 2.1.5).
     pub(crate) fn boot_ms(&self) -> Option<i64> {
-        Some(self.export_time_ms? - i64::from(self.uptime_ms.unwrap_or(0)))
+        Some(self.export_time_ms? - i64::from(self.uptime_ms?))
     }
 }
 

@@ -528,9 +528,8 @@ fn uptime_to_ms(
     match (edge, first, last) {
         (Edge::Start, Some(first), Some(last)) => {
             // FF-Q-07: a first packet a little after the last is rounding, and stays as it was sent.
-            let after = first.wrapping_sub(last);
-            if u64::from(after) <= AHEAD_MS {
-                return reference_ms.checked_add(i64::from(after));
+            if let Some(after @ 1..=AHEAD_MS) = first.checked_sub(last).map(u64::from) {
+                return reference_ms.checked_add(after as i64);
             }
             reference_ms.checked_sub(i64::from(last.wrapping_sub(first)))
         }

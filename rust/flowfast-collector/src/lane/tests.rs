@@ -258,3 +258,32 @@ fn a_consumer_that_leaves_is_counted_too() {
     assert_eq!(consumer.counters().labelled("records_dropped", "closed"), 4);
     assert_adds_up(&consumer);
 }
+
+#[test]
+fn a_set_that_waits_for_its_template_is_given_up_even_if_no_row_comes() {
+    let (mut lane, consumer) = lane(batching(0, 100), 9, WhenFull::Block);
+    // IPFIX: one data set of a Template that never comes.
+    let length = 16 + 8_u16;
+    let message = [
+        &10_u16.to_be_bytes()[..],
+        &length.to_be_bytes(),
+        &[0; 12],
+        &[1, 0, 0, 8, 1, 2, 3, 4],
+    ]
+    .concat();
+    let waiting_ns = DecoderOptions::default().limits.waiting_ns;
+    feed(&mut lane, &message, 0);
+    lane.publish(0);
+    assert_eq!(consumer.counters().total("sets_waiting"), 1);
+    feed(&mut lane, &message, waiting_ns + 1);
+    lane.publish(waiting_ns + 1);
+    lane.publish(waiting_ns + 2);
+    let counters = consumer.counters();
+    assert_eq!(
+        (
+            counters.total("sets_waiting"),
+            counters.total("sets_discarded")
+        ),
+        (1, 1)
+    );
+}
