@@ -259,21 +259,7 @@ def test_sums(path: Path) -> None:
 
 
 # Exporters whose sequence numbers do not count what RFC 7011 section 3.1 says, though nothing of theirs was lost
-ODD_SEQUENCES = {
-    "softflowd-ipfix.pcap": "counts up to and with the message, options data records not",
-    "softflowd-ipfix-sysuptime.pcap": "counts up to and with the message, options data records not",
-    "softflowd-ipfix-biflow.pcap": "counts up to and with the message, options data records not",
-    "openvswitch-ipfix.pcap": "counts up to and with the message",
-    "openvswitch-v5.pcap": "counts up to and with the message",
-}
-
-
-def own_by_sequence() -> list[Any]:
-    odd = {name: [pytest.mark.xfail(reason=reason, strict=False)] for name, reason in ODD_SEQUENCES.items()}
-    return [pytest.param(path, id=path.name, marks=odd.get(path.name, [])) for path in own()]
-
-
-@pytest.mark.parametrize("path", own_by_sequence())
+@pytest.mark.parametrize("path", own(), ids=lambda path: path.name)
 def test_no_false_loss(path: Path) -> None:
     """The project's captures were taken where the exporters sent, and tcpdump dropped nothing: no packet and no record is missing."""
     stats = decoded_flows(path).stats

@@ -15,6 +15,7 @@ use crate::staging::{PlanId, PlanStore, RowSink, tile};
 use crate::stats::Stats;
 use crate::tables::{Tables, flows_schema};
 use crate::template::cache::{DomainKey, Domains, Limits, Lookup, Session, Stored, WaitingSet};
+use crate::template::options::Subject;
 use crate::template::{Definition, RecordKind};
 
 /// One UDP datagram as it was received.
@@ -415,6 +416,7 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
+        self.learn(Subject::Sampling, plan_id, body, pieces, run);
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };
@@ -433,17 +435,6 @@ impl Decoder {
             self.stats.records_decoded += records;
         } else {
             self.stats.records_absorbed += records;
-        }
-        if let Some(fields) = plan.options {
-            let tile = tile(plan, body, pieces, run.records);
-            let state = self
-                .domains
-                .get(run.context.domain_index)
-                .map(|domain| &domain.options);
-            let changes = state.is_some_and(|state| state.would_change(&fields, &tile));
-            if changes {
-                self.learn(plan_id, body, pieces, run);
-            }
         }
         let Self {
             plans,
@@ -465,20 +456,37 @@ impl Decoder {
         );
     }
 
-    /// Takes options data in. Rows already staged were sent under the old state: they are transposed first.
-    fn learn(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
+    /// Takes in what the records of a set teach, if they are options data that is understood. Rows already staged were sent
+    /// under the old state: if it changes, they are transposed first.
+    pub(crate) fn learn(
+        &mut self,
+        subject: Subject,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+    ) {
+        let options = self
+            .plans
+            .get(plan_id)
+            .and_then(|plan| Some((plan, plan.options?)));
+        let Some((plan, fields)) = options else {
+            return;
+        };
+        let records = tile(plan, body, pieces, run.records);
+        let domain = self.domains.get(run.context.domain_index);
+        if !domain.is_some_and(|domain| domain.options.would_change(subject, &fields, &records)) {
+            return;
+        }
         self.transpose_all();
-        let Some(plan) = self.plans.get(plan_id) else {
+        let (Some(plan), Some(domain)) = (
+            self.plans.get(plan_id),
+            self.domains.get_mut(run.context.domain_index),
+        ) else {
             return;
         };
-        let (Some(fields), Some(domain)) =
-            (plan.options, self.domains.get_mut(run.context.domain_index))
-        else {
-            return;
-        };
-        domain
-            .options
-            .learn(&fields, &tile(plan, body, pieces, run.records));
+        let records = tile(plan, body, pieces, run.records);
+        domain.options.learn(subject, &fields, &records);
     }
 
     /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.

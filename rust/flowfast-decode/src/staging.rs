@@ -319,3 +319,13 @@ pub(crate) struct RecordSpan {
     pub(crate) records: usize,
     pub(crate) context: MessageContext,
 }
+
+impl RecordSpan {
+    /// The span as consecutive rows of its message.
+    pub(crate) fn run(&self) -> Run {
+        Run {
+            records: self.records,
+            context: self.context,
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::error::{DecodeError, SetLoss, Warning};
 use crate::plan::Piece;
 use crate::staging::{PlanId, RecordSpan};
 use crate::template::cache::{Lookup, Session, WaitingSet};
+use crate::template::options::Subject;
 use crate::template::{Definition, RecordKind};
 use crate::wire::set::Set;
 
@@ -205,6 +206,24 @@ impl<'d, 'p> Message<'d, 'p> {
         } = self;
         let mut new_templates = Vec::new();
         let mut counts = Counts::default();
+        for step in &steps {
+            if let Step::Records {
+                span,
+                start,
+                octets,
+                pieces: range,
+            } = step
+            {
+                let body = &payload[*start..start + octets];
+                decoder.learn(
+                    Subject::Clock,
+                    span.plan,
+                    body,
+                    &pieces[range.clone()],
+                    span.run(),
+                );
+            }
+        }
         for step in steps.drain(..) {
             match step {
                 Step::Template {
@@ -236,15 +255,11 @@ impl<'d, 'p> Message<'d, 'p> {
                     if decoder.kind(span.plan) == Some(RecordKind::Data) {
                         counts.flow_records += span.records;
                     }
-                    let run = Run {
-                        records: span.records,
-                        context: span.context,
-                    };
                     decoder.append_records(
                         span.plan,
                         &payload[start..start + octets],
                         &pieces[range],
-                        run,
+                        span.run(),
                     );
                 }
                 Step::Undecodable {
@@ -292,14 +307,11 @@ pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingS
     let Ok((records, octets)) = decoder.split(plan, &set.body, &mut pieces) else {
         return false;
     };
-    decoder.append_records(
-        plan,
-        &set.body[..octets],
-        &pieces,
-        Run {
-            records,
-            context: set.context,
-        },
-    );
+    let run = Run {
+        records,
+        context: set.context,
+    };
+    decoder.learn(Subject::Clock, plan, &set.body[..octets], &pieces, run);
+    decoder.append_records(plan, &set.body[..octets], &pieces, run);
     true
 }

@@ -95,6 +95,15 @@ pub(crate) fn saturate(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
+/// What a record may teach about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// When the exporter started. That held for all records of the message, also for those that stand before it.
+    Clock,
+    /// How it samples. That holds from here on (FF-SMP-06).
+    Sampling,
+}
+
 /// What the options data of one Observation Domain has taught so far.
 #[derive(Debug, Default)]
 pub(crate) struct OptionsState {
@@ -120,9 +129,14 @@ impl OptionsState {
     }
 
     /// Whether `learn` would change anything.
-    pub(crate) fn would_change(&self, fields: &OptionsFields, tile: &Tile<'_>) -> bool {
+    pub(crate) fn would_change(
+        &self,
+        subject: Subject,
+        fields: &OptionsFields,
+        tile: &Tile<'_>,
+    ) -> bool {
         (0..tile.records).any(|record| {
-            let taught = Lesson::read(fields, tile, record);
+            let taught = Lesson::read(subject, fields, tile, record);
             let teaches_rate = taught.rate.is_some_and(|rate| match taught.sampler {
                 Some(sampler) => match self.samplers.get(&sampler) {
                     Some(known) => *known != rate,
@@ -136,9 +150,9 @@ impl OptionsState {
     }
 
     /// Takes in options records.
-    pub(crate) fn learn(&mut self, fields: &OptionsFields, tile: &Tile<'_>) {
+    pub(crate) fn learn(&mut self, subject: Subject, fields: &OptionsFields, tile: &Tile<'_>) {
         for record in 0..tile.records {
-            let taught = Lesson::read(fields, tile, record);
+            let taught = Lesson::read(subject, fields, tile, record);
             self.system_init_time_ms = taught.system_init_time_ms.or(self.system_init_time_ms);
             match (taught.sampler, taught.rate) {
                 (Some(sampler), Some(rate)) => {
@@ -162,14 +176,20 @@ struct Lesson {
 }
 
 impl Lesson {
-    fn read(fields: &OptionsFields, tile: &Tile<'_>, record: usize) -> Self {
+    fn read(subject: Subject, fields: &OptionsFields, tile: &Tile<'_>, record: usize) -> Self {
         let value = |source| be_uint(tile.field(record, source)).0;
+        if subject == Subject::Clock {
+            let source = fields.system_init_time;
+            return Self {
+                sampler: None,
+                rate: None,
+                system_init_time_ms: source.and_then(|source| i64::try_from(value(source)).ok()),
+            };
+        }
         Self {
             sampler: fields.sampler.map(value),
             rate: fields.rate.map(|rate| rate.rate(tile, record)),
-            system_init_time_ms: fields
-                .system_init_time
-                .and_then(|source| i64::try_from(value(source)).ok()),
+            system_init_time_ms: None,
         }
     }
 }
