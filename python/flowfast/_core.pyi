@@ -1,7 +1,19 @@
 """The compiled core: receiving, decoding, accounting. See `flowfast` for the public face."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, Self, final
+
+__all__ = [
+    "Batch",
+    "Collector",
+    "Decoder",
+    "IntervalEnd",
+    "Replay",
+    "__version__",
+    "flow_columns",
+    "generate",
+    "table_schema",
+]
 
 __version__: str
 
@@ -44,8 +56,11 @@ class IntervalEnd:
 class Decoder:
     """Decodes datagrams from anywhere. Not thread-safe; one exporter's datagrams belong in one decoder."""
 
-    def __init__(self, *, schema: str = "flows", columns: Sequence[str] = ("standard",), lenient: bool = False) -> None:
-        """Raises ValueError with the nearest name if a column is unknown."""
+    def __new__(cls, *, schema: str = "flows", columns: Sequence[str] = ..., lenient: bool = False) -> Self:
+        """`columns`: groups, column names, element names and `pen:id`; the group `standard` if not given.
+
+        Raises ValueError with the nearest name if a column is unknown.
+        """
     def decode(
         self, datagram: bytes, exporter: str, exporter_port: int = 0, *, local_port: int = 0, time_received_ns: int | None = None
     ) -> None:
@@ -58,12 +73,12 @@ class Decoder:
 class Collector:
     """UDP sockets, one worker thread each, decoding into a bounded queue."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         listen: Sequence[tuple[str, int, int, str]],
         *,
         schema: str = "flows",
-        columns: Sequence[str] = ("standard",),
+        columns: Sequence[str] = ...,
         lenient: bool = False,
         rcvbuf: int = 0,
         rotate_s: int = 0,
@@ -71,7 +86,7 @@ class Collector:
         batch_age_ms: int = 1000,
         queue_batches: int = 64,
         when_full: str = "drop",
-    ) -> None:
+    ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
         Binds the sockets at once; reception begins with `start()`. `rcvbuf`: octets asked for per socket (0: flowfast's default).
@@ -97,19 +112,19 @@ class Collector:
 class Replay:
     """Datagrams out of pcap and pcapng files, decoded by the same workers as `Collector`'s."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         paths: Sequence[str],
         *,
         ports: Sequence[int] = (),
         schema: str = "flows",
-        columns: Sequence[str] = ("standard",),
+        columns: Sequence[str] = ...,
         lenient: bool = False,
         workers: int = 1,
         rotate_s: int = 0,
         batch_rows: int = 131072,
         queue_batches: int = 16,
-    ) -> None:
+    ) -> Self:
         """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened."""
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None: ...

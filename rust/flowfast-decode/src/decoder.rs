@@ -532,6 +532,15 @@ impl Decoder {
             .partition(|set| template_ids.binary_search(&set.template_id).is_ok());
         domain.waiting = waiting;
         let horizon_ns = now_ns.saturating_sub(self.limits.waiting_ns);
+        // The exporter's clock first: Flow Records wait beside the options data that tells it.
+        for set in &ready {
+            if let Lookup::Found(plan) =
+                self.lookup(domain_index, set.session, set.template_id, now_ns)
+                && self.kind(plan) == Some(RecordKind::Options)
+            {
+                format::learn_waiting(self, plan, set);
+            }
+        }
         for set in ready {
             if set.context.received_ns < horizon_ns {
                 self.unwait(&set);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use crate::batch::{MessageContext, Run};
 use crate::kernel::{Surroundings, Tile, TileShape, execute};
@@ -75,7 +75,7 @@ struct Slot {
 /// Interned plans and their stages.
 #[derive(Debug, Default)]
 pub(crate) struct PlanStore {
-    by_definition: HashMap<Arc<Definition>, PlanId, FixedState>,
+    by_definition: HashMap<Arc<Definition>, PlanId, RandomState>,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     /// Fields of all plans, and of those without references.

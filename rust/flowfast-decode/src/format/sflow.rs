@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use super::Format;
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
@@ -41,7 +41,7 @@ pub(crate) struct SampleReader {
     warnings: Vec<Warning>,
 }
 
-type Plans = HashMap<Box<[Field]>, PlanId, FixedState>;
+type Plans = HashMap<Box<[Field]>, PlanId, RandomState>;
 
 /// Neighbouring samples of one plan.
 #[derive(Debug)]

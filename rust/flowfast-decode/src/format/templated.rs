@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
-use crate::batch::{MessageContext, Run};
+use crate::batch::MessageContext;
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, SetLoss, Warning};
 use crate::plan::Piece;
@@ -68,7 +68,7 @@ pub(super) struct Message<'d, 'p> {
     steps: Vec<Step>,
     pieces: Vec<Piece>,
     /// Templates of this message, the last definition of each id; `None` for one that was refused.
-    own: HashMap<u16, Option<PlanId>, FixedState>,
+    own: HashMap<u16, Option<PlanId>, RandomState>,
 }
 
 impl<'d, 'p> Message<'d, 'p> {
@@ -307,11 +307,15 @@ pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingS
     let Ok((records, octets)) = decoder.split(plan, &set.body, &mut pieces) else {
         return false;
     };
-    let run = Run {
-        records,
-        context: set.context,
-    };
-    decoder.learn(Subject::Clock, plan, &set.body[..octets], &pieces, run);
-    decoder.append_records(plan, &set.body[..octets], &pieces, run);
+    decoder.append_records(plan, &set.body[..octets], &pieces, set.run(records));
     true
+}
+
+/// Takes in what a set of options data that waited says of the exporter's clock.
+pub(crate) fn learn_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) {
+    let mut pieces = Vec::new();
+    if let Ok((records, octets)) = decoder.split(plan, &set.body, &mut pieces) {
+        let body = &set.body[..octets];
+        decoder.learn(Subject::Clock, plan, body, &pieces, set.run(records));
+    }
 }

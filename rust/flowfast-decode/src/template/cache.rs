@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use super::options::OptionsState;
-use crate::batch::{FormatCode, MessageContext};
+use crate::batch::{FormatCode, MessageContext, Run};
 use crate::sequence::SequenceTracker;
 use crate::staging::PlanId;
 
@@ -116,6 +116,14 @@ pub(crate) struct WaitingSet {
 }
 
 impl WaitingSet {
+    /// Its records as consecutive rows of their message.
+    pub(crate) fn run(&self, records: usize) -> Run {
+        Run {
+            records,
+            context: self.context,
+        }
+    }
+
     /// Octets it takes of what may wait: a set of few octets, or none, takes memory all the same.
     pub(crate) fn cost(&self) -> usize {
         size_of::<Self>() + self.body.len()
@@ -126,7 +134,7 @@ impl WaitingSet {
 #[derive(Debug)]
 pub(crate) struct Domain {
     pub(crate) key: DomainKey,
-    templates: HashMap<u16, Definitions, FixedState>,
+    templates: HashMap<u16, Definitions, RandomState>,
     template_count: usize,
     template_fields: usize,
     pub(crate) options: OptionsState,
@@ -301,7 +309,7 @@ impl Definitions {
 /// All Observation Domains, by key and by a stable index.
 #[derive(Debug, Default)]
 pub(crate) struct Domains {
-    index: HashMap<DomainKey, usize, FixedState>,
+    index: HashMap<DomainKey, usize, RandomState>,
     slots: Vec<Option<Domain>>,
     free: Vec<usize>,
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 use crate::bytes::be_uint;
 use crate::element::ElementId;
@@ -108,7 +108,7 @@ pub(crate) enum Subject {
 #[derive(Debug, Default)]
 pub(crate) struct OptionsState {
     /// Rate by sampler or selector id: several are kept apart (FF-SMP-05).
-    samplers: HashMap<u64, u32, FixedState>,
+    samplers: HashMap<u64, u32, RandomState>,
     /// Rate of the exporter where no sampler is named.
     exporter_rate: Option<u32>,
     /// When the exporter started, milliseconds since the UNIX epoch.
