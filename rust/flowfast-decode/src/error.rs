@@ -103,7 +103,7 @@ faults! {
         ValueOutOfRange = "value_out_of_range",
         /// Booleans other than 1 and 2: null (RFC 7011 section 6.1.5).
         IllegalBoolean = "illegal_boolean",
-        /// Strings that are not UTF-8: decoded with replacement characters (RFC 7011 section 6.1.6).
+        /// Strings that are not UTF-8: null (RFC 7011 section 6.1.6).
         IllegalUtf8 = "illegal_utf8",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
         Netflow9VariableLength = "netflow9_variable_length",

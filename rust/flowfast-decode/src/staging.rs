@@ -14,7 +14,7 @@ use crate::plan::{DecodePlan, Piece, RecordShape};
 use crate::stats::Stats;
 use crate::tables::Tables;
 use crate::template::Definition;
-use crate::template::cache::Domains;
+use crate::template::domains::Domains;
 
 /// A stage is transposed when it has so many octets.
 const STAGE_OCTETS: usize = 16 << 10;

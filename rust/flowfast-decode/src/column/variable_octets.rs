@@ -6,6 +6,9 @@ use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
+/// What 32-bit offsets reach.
+const MAX_OCTETS: usize = i32::MAX as usize;
+
 /// Values end to end, with their ends.
 #[derive(Debug)]
 pub(crate) struct VariableOctets {
@@ -39,14 +42,21 @@ impl VariableOctets {
         self.nulls.append_n_nulls(count);
     }
 
-    /// Appends values. For a string column they must be UTF-8.
-    pub(crate) fn extend_optional<'a>(&mut self, values: impl Iterator<Item = Option<&'a [u8]>>) {
+    /// Appends values. For a string column they must be UTF-8. Returns how many became null because the column is full: it
+    /// holds 2 GiB, which the collector's batches never reach.
+    pub(crate) fn extend_optional<'a>(
+        &mut self,
+        values: impl Iterator<Item = Option<&'a [u8]>>,
+    ) -> u64 {
+        let mut misfits = 0;
         for value in values {
-            self.octets.extend_from_slice(value.unwrap_or_default());
-            // A batch is flushed long before 2 GiB: the decoder bounds its pending octets.
+            let fitting = value.filter(|octets| self.octets.len() + octets.len() <= MAX_OCTETS);
+            misfits += u64::from(value.is_some() && fitting.is_none());
+            self.octets.extend_from_slice(fitting.unwrap_or_default());
             self.offsets.push(self.octets.len() as i32);
-            self.nulls.append(value.is_some());
+            self.nulls.append(fitting.is_some());
         }
+        misfits
     }
 
     pub(super) fn finish(&mut self, data_type: &DataType) -> ArrayRef {

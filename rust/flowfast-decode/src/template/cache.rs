@@ -148,7 +148,7 @@ pub(crate) struct Domain {
 }
 
 impl Domain {
-    fn new(key: DomainKey) -> Self {
+    pub(super) fn new(key: DomainKey) -> Self {
         Self {
             key,
             templates: HashMap::default(),
@@ -290,7 +290,7 @@ impl Domain {
     }
 
     /// All plans that its templates refer to.
-    fn plans(&self) -> impl Iterator<Item = PlanId> + '_ {
+    pub(super) fn plans(&self) -> impl Iterator<Item = PlanId> + '_ {
         self.templates
             .values()
             .flat_map(|definitions| definitions.sessions.iter().map(|known| known.plan))
@@ -303,74 +303,6 @@ impl Definitions {
             .sessions
             .windows(2)
             .all(|pair| pair[0].plan == pair[1].plan);
-    }
-}
-
-/// All Observation Domains, by key and by a stable index.
-#[derive(Debug, Default)]
-pub(crate) struct Domains {
-    index: HashMap<DomainKey, usize, RandomState>,
-    slots: Vec<Option<Domain>>,
-    free: Vec<usize>,
-}
-
-impl Domains {
-    pub(crate) fn get(&self, index: usize) -> Option<&Domain> {
-        self.slots.get(index)?.as_ref()
-    }
-
-    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Domain> {
-        self.slots.get_mut(index)?.as_mut()
-    }
-
-    pub(crate) fn find(&self, key: &DomainKey) -> Option<usize> {
-        self.index.get(key).copied()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Domain)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter_map(|(index, domain)| Some((index, domain.as_ref()?)))
-    }
-
-    /// Adds a domain that is not there yet.
-    pub(crate) fn insert(&mut self, key: DomainKey) -> usize {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        self.slots[index] = Some(Domain::new(key));
-        self.index.insert(key, index);
-        index
-    }
-
-    /// Removes the sixteenth part of the domains that was silent longest, and gives them back with the plans they referred to.
-    pub(crate) fn evict_oldest(&mut self) -> Vec<(Domain, Vec<PlanId>)> {
-        let mut ages: Vec<(i64, usize)> = self
-            .iter()
-            .map(|(index, domain)| (domain.last_seen_ns, index))
-            .collect();
-        if ages.is_empty() {
-            return Vec::new();
-        }
-        let quota = ages.len() / 16 + 1;
-        ages.select_nth_unstable(quota - 1);
-        ages.truncate(quota);
-        let mut evicted = Vec::with_capacity(quota);
-        for (_, index) in ages {
-            if let Some(domain) = self.slots[index].take() {
-                self.index.remove(&domain.key);
-                self.free.push(index);
-                let plans = domain.plans().collect();
-                evicted.push((domain, plans));
-            }
-        }
-        evicted
     }
 }
 
@@ -499,23 +431,5 @@ mod tests {
             domain.lookup(session(1), 1255, 1000, &limits),
             Lookup::Found(PlanId(999))
         );
-    }
-
-    #[test]
-    fn silent_domains_go_first() {
-        let mut domains = Domains::default();
-        for n in 0..32 {
-            let index = domains.insert(DomainKey { domain: n, ..KEY });
-            domains.get_mut(index).unwrap().last_seen_ns = i64::from(n);
-        }
-        let gone: Vec<_> = domains
-            .evict_oldest()
-            .into_iter()
-            .map(|(domain, _)| domain.key.domain)
-            .collect();
-        assert_eq!((gone.len(), domains.len()), (3, 29));
-        assert!(gone.iter().all(|&n| n < 3), "{gone:?}");
-        let index = domains.insert(DomainKey { domain: 99, ..KEY });
-        assert_eq!(domains.find(&DomainKey { domain: 99, ..KEY }), Some(index));
     }
 }

@@ -1,6 +1,7 @@
 //! The decoder: one worker's whole state, fed with datagrams, emptied of batches.
 
-use std::collections::VecDeque;
+mod waiting;
+
 use std::net::IpAddr;
 
 use arrow_schema::SchemaRef;
@@ -14,7 +15,8 @@ use crate::sequence::{SequenceEvent, Units};
 use crate::staging::{PlanId, PlanStore, RowSink, tile};
 use crate::stats::Stats;
 use crate::tables::{Tables, flows_schema};
-use crate::template::cache::{DomainKey, Domains, Limits, Lookup, Session, Stored, WaitingSet};
+use crate::template::cache::{DomainKey, Limits, Lookup, Session, Stored};
+use crate::template::domains::Domains;
 use crate::template::options::Subject;
 use crate::template::{Definition, RecordKind};
 
@@ -87,9 +89,6 @@ pub(crate) enum SequenceUnit {
     Records,
     Packets,
 }
-
-/// Sets that have waited too long are looked for so often, by the datagrams' clock: how often batches are taken has no influence.
-const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
 
 /// Decodes the datagrams of any number of exporters into tables.
 ///
@@ -175,7 +174,7 @@ impl Decoder {
         if self.plans.has_too_many_unused() {
             self.drop_unused_plans();
         }
-        if self.now_ns.abs_diff(self.expired_ns) >= EXPIRE_EVERY_NS {
+        if self.now_ns.abs_diff(self.expired_ns) >= waiting::EXPIRE_EVERY_NS {
             self.expire_waiting(false);
         }
         outcome
@@ -487,117 +486,6 @@ impl Decoder {
         };
         let records = tile(plan, body, pieces, run.records);
         domain.options.learn(subject, &fields, &records);
-    }
-
-    /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.
-    pub(crate) fn wait_for_template(&mut self, set: WaitingSet) {
-        let (octets, cost) = (set.body.len(), set.cost());
-        let Self {
-            domains,
-            limits,
-            stats,
-            waiting_octets,
-            ..
-        } = self;
-        let fits = domains.get_mut(set.context.domain_index).filter(|domain| {
-            domain.waiting_octets + cost <= limits.waiting_octets_per_domain
-                && *waiting_octets + cost <= limits.waiting_octets
-        });
-        let Some(domain) = fits else {
-            return stats.discard_set(SetLoss::NoTemplate, octets);
-        };
-        domain.waiting_octets += cost;
-        domain.waiting.push_back(set);
-        *waiting_octets += cost;
-        stats.sets_waiting += 1;
-        stats.set_octets_waiting += octets as u64;
-    }
-
-    /// Decodes the sets that waited for one of these templates.
-    pub(crate) fn decode_waiting(
-        &mut self,
-        domain_index: usize,
-        mut template_ids: Vec<u16>,
-        now_ns: i64,
-    ) {
-        let Some(domain) = self.domains.get_mut(domain_index) else {
-            return;
-        };
-        if domain.waiting.is_empty() || template_ids.is_empty() {
-            return;
-        }
-        template_ids.sort_unstable();
-        let (ready, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut domain.waiting)
-            .into_iter()
-            .partition(|set| template_ids.binary_search(&set.template_id).is_ok());
-        domain.waiting = waiting;
-        let horizon_ns = now_ns.saturating_sub(self.limits.waiting_ns);
-        // The exporter's clock first: Flow Records wait beside the options data that tells it.
-        for set in &ready {
-            if let Lookup::Found(plan) =
-                self.lookup(domain_index, set.session, set.template_id, now_ns)
-                && self.kind(plan) == Some(RecordKind::Options)
-            {
-                format::learn_waiting(self, plan, set);
-            }
-        }
-        for set in ready {
-            if set.context.received_ns < horizon_ns {
-                self.unwait(&set);
-                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
-                continue;
-            }
-            match self.lookup(domain_index, set.session, set.template_id, now_ns) {
-                Lookup::Found(plan) => {
-                    self.unwait(&set);
-                    if format::append_waiting(self, plan, &set) {
-                        self.stats.sets_recovered += 1;
-                    } else {
-                        self.stats.discard_set(SetLoss::Malformed, set.body.len());
-                    }
-                }
-                _ => {
-                    if let Some(domain) = self.domains.get_mut(domain_index) {
-                        domain.waiting.push_back(set);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Gives up on sets that have waited too long, or on all.
-    fn expire_waiting(&mut self, all: bool) {
-        self.expired_ns = self.now_ns;
-        if self.stats.sets_waiting == 0 {
-            return;
-        }
-        let horizon_ns = self.now_ns.saturating_sub(self.limits.waiting_ns);
-        let waiting: Vec<usize> = self
-            .domains
-            .iter()
-            .filter(|(_, domain)| !domain.waiting.is_empty())
-            .map(|(index, _)| index)
-            .collect();
-        for index in waiting {
-            while let Some(set) = self.domains.get_mut(index).and_then(|domain| {
-                domain
-                    .waiting
-                    .pop_front_if(|set| all || set.context.received_ns < horizon_ns)
-            }) {
-                self.unwait(&set);
-                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
-            }
-        }
-    }
-
-    /// Takes a set off the books of waiting sets.
-    fn unwait(&mut self, set: &WaitingSet) {
-        if let Some(domain) = self.domains.get_mut(set.context.domain_index) {
-            domain.waiting_octets -= set.cost();
-        }
-        self.waiting_octets -= set.cost();
-        self.stats.sets_waiting -= 1;
-        self.stats.set_octets_waiting -= set.body.len() as u64;
     }
 
     fn transpose_all(&mut self) {

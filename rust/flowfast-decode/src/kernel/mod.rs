@@ -1,0 +1,251 @@
+//! Runs plans: for each op, over all records of a tile, from the wire's octets into columns. Nothing here can fail: `split` has
+//! checked that every field lies inside the tile.
+
+mod field;
+mod several;
+mod time;
+
+use arrow_schema::TimeUnit;
+
+use crate::batch::{MessageContext, Run, Table};
+use crate::bytes::be_uint;
+use crate::column::Column;
+use crate::error::Warning;
+use crate::plan::{FieldSource, Op, Piece};
+use crate::stats::Stats;
+use crate::template::options::OptionsState;
+
+use field::append_field;
+use several::{append_either, append_sampling, label_stack};
+use time::{signed_offset, uptime_to_ms};
+
+/// Records of one plan, end to end: those of a set, or staged from many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tile<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) records: usize,
+    pub(crate) shape: TileShape<'a>,
+}
+
+/// Where the records of a tile begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TileShape<'a> {
+    /// Every so many octets.
+    Strided(usize),
+    /// Where their pieces say.
+    Pieces {
+        per_record: usize,
+        pieces: &'a [Piece],
+    },
+}
+
+impl<'a> Tile<'a> {
+    /// The octets of one field of one record.
+    #[inline(always)]
+    pub(crate) fn field(&self, record: usize, source: FieldSource) -> &'a [u8] {
+        match self.shape {
+            TileShape::Strided(stride) => {
+                let FieldSource::Start { offset, length } = source else {
+                    return &[];
+                };
+                &self.bytes[record * stride + offset..][..length]
+            }
+            TileShape::Pieces { per_record, pieces } => locate(
+                self.bytes,
+                source,
+                &pieces[record * per_record..][..per_record],
+            ),
+        }
+    }
+}
+
+/// The octets of a field in a record of variable length.
+#[inline(always)]
+fn locate<'a>(bytes: &'a [u8], source: FieldSource, pieces: &[Piece]) -> &'a [u8] {
+    let (start, length) = match source {
+        FieldSource::Start { offset, length } => (pieces[0].start as usize + offset, length),
+        FieldSource::After {
+            piece,
+            offset,
+            length,
+        } => (
+            (pieces[piece].start + pieces[piece].len) as usize + offset,
+            length,
+        ),
+        FieldSource::Piece { piece } => (pieces[piece].start as usize, pieces[piece].len as usize),
+    };
+    &bytes[start..start + length]
+}
+
+/// Binds an iterator over the octets of one field in every record, compiled apart for each shape.
+macro_rules! with_field {
+    ($tile:expr, $source:expr, $fields:ident => $body:expr) => {{
+        let (tile, source): (&Tile<'_>, FieldSource) = ($tile, $source);
+        match (tile.shape, source) {
+            (TileShape::Strided(stride), FieldSource::Start { offset, length }) => {
+                let $fields = tile
+                    .bytes
+                    .chunks_exact(stride)
+                    .map(move |record| &record[offset..offset + length]);
+                $body
+            }
+            (TileShape::Strided(_), _) => {}
+            (TileShape::Pieces { per_record, pieces }, source) => {
+                let bytes = tile.bytes;
+                let $fields = pieces
+                    .chunks_exact(per_record)
+                    .map(move |pieces| locate(bytes, source, pieces));
+                $body
+            }
+        }
+    }};
+}
+
+use with_field;
+
+/// What ops read besides the tile.
+pub(crate) struct Surroundings<'a> {
+    /// The messages that the tile's records came in.
+    pub(crate) runs: &'a [Run],
+    /// Options state by `MessageContext::domain_index`.
+    pub(crate) options: &'a dyn Fn(usize) -> Option<&'a OptionsState>,
+}
+
+/// Appends a tile to a table.
+pub(crate) fn execute(
+    ops: &[Op],
+    tile: &Tile<'_>,
+    table: &mut Table,
+    around: &Surroundings<'_>,
+    stats: &mut Stats,
+) {
+    for op in ops {
+        execute_op(op, tile, table, around, stats);
+    }
+    table.add_rows(tile.records, around.runs);
+}
+
+fn execute_op(
+    op: &Op,
+    tile: &Tile<'_>,
+    table: &mut Table,
+    around: &Surroundings<'_>,
+    stats: &mut Stats,
+) {
+    match *op {
+        Op::Field {
+            column,
+            source,
+            convert,
+        } => {
+            if let Some(column) = table.field(column) {
+                append_field(column, tile, source, convert, stats);
+            }
+        }
+        Op::Constant { column, value } => {
+            if let Some(Column::U16(column)) = table.field(column) {
+                column.extend_constant(value as u16, tile.records);
+            }
+        }
+        Op::EitherFamily {
+            column,
+            ipv4,
+            ipv6,
+            ip_version,
+            what,
+        } => {
+            if let Some(column) = table.field(column) {
+                append_either(column, tile, ipv4, ipv6, ip_version, what);
+            }
+        }
+        Op::Uptime {
+            column,
+            edge,
+            first,
+            last,
+            boot,
+            to,
+        } => {
+            if let Some(Column::I64(column)) = table.field(column) {
+                let mut misfits = 0;
+                let times = contexts(around.runs).enumerate().map(|(record, context)| {
+                    let read = |source: Option<FieldSource>| {
+                        source.map(|source| be_uint(tile.field(record, source)).0 as u32)
+                    };
+                    let boot_ms = match boot {
+                        Some(source) => signed_offset(tile.field(record, source)),
+                        None => context.boot_ms().or_else(|| {
+                            (around.options)(context.domain_index)?.system_init_time_ms()
+                        }),
+                    };
+                    let time = boot_ms
+                        .and_then(|boot_ms| {
+                            uptime_to_ms(edge, read(first), read(last), boot_ms, context.uptime_ms)
+                        })
+                        .and_then(|ms| match to {
+                            TimeUnit::Millisecond => Some(ms),
+                            _ => ms.checked_mul(1000),
+                        });
+                    misfits += u64::from(boot_ms.is_some() && time.is_none());
+                    time
+                });
+                column.extend_optional(times);
+                stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
+            }
+        }
+        Op::BeforeExport { column, source } => {
+            if let Some(Column::I64(column)) = table.field(column) {
+                // RFC 7011 section 6.1, elements 158 and 159; FF-DT-07.
+                let mut misfits = 0;
+                let times = contexts(around.runs).enumerate().map(|(record, context)| {
+                    let time = signed_offset(tile.field(record, source))
+                        .zip(context.export_time_ms)
+                        .and_then(|(before, export_ms)| (export_ms * 1000).checked_sub(before));
+                    misfits += u64::from(time.is_none());
+                    time
+                });
+                column.extend_optional(times);
+                stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
+            }
+        }
+        Op::IcmpInPort {
+            column,
+            protocol,
+            port,
+            shift,
+        } => {
+            if let Some(Column::U8(column)) = table.field(column) {
+                let values = (0..tile.records).map(|record| {
+                    let is_icmp = be_uint(tile.field(record, protocol)).0 == 1;
+                    is_icmp.then(|| (be_uint(tile.field(record, port)).0 >> shift) as u8)
+                });
+                column.extend_optional(values);
+            }
+        }
+        Op::MplsLabels {
+            column,
+            ref entries,
+        } => {
+            if let Some(Column::Labels(column)) = table.field(column) {
+                for record in 0..tile.records {
+                    column.append(label_stack(
+                        entries
+                            .iter()
+                            .map(|&entry| be_uint(tile.field(record, entry)).0 as u32),
+                    ));
+                }
+            }
+        }
+        Op::Sampling {
+            rate,
+            source,
+            fields,
+        } => append_sampling(table, tile, rate, source, fields, around),
+    }
+}
+
+/// The message of each record.
+fn contexts<'a>(runs: &'a [Run]) -> impl Iterator<Item = &'a MessageContext> + 'a {
+    runs.iter()
+        .flat_map(|run| std::iter::repeat_n(&run.context, run.records))
+}

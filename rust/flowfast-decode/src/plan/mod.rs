@@ -1,0 +1,197 @@
+//! Decode plans: a template compiled against a schema, once. Running one is `kernel`'s work.
+
+mod flows;
+mod shape;
+
+use arrow_schema::{DataType, TimeUnit};
+
+use crate::convert::{Convert, natural};
+use crate::element::{AbstractDataType, ElementId, PADDING_OCTETS};
+use crate::schema::SAMPLING_SOURCES;
+use crate::template::options::OptionsFields;
+use crate::template::{Definition, RecordKind, VARIABLE};
+
+pub(crate) use flows::{flow_ops, uptime};
+pub(crate) use shape::{Piece, RecordShape};
+
+/// Where a field stands in each record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FieldSource {
+    /// At this offset from the start of the record.
+    Start { offset: usize, length: usize },
+    /// At this offset from the end of a variable-length field.
+    After {
+        piece: usize,
+        offset: usize,
+        length: usize,
+    },
+    /// A variable-length field itself.
+    Piece { piece: usize },
+}
+
+/// What is done for all records of a tile, to one column or a few.
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    /// One field to one column.
+    Field {
+        column: usize,
+        source: FieldSource,
+        convert: Convert,
+    },
+    /// The same for every record.
+    Constant { column: usize, value: u64 },
+    /// Whichever of two fields belongs to the record's IP version.
+    EitherFamily {
+        column: usize,
+        ipv4: FieldSource,
+        ipv6: FieldSource,
+        ip_version: Option<FieldSource>,
+        what: FamilyValue,
+    },
+    /// A time relative to the exporter's start, in `to`'s unit.
+    Uptime {
+        column: usize,
+        edge: Edge,
+        first: Option<FieldSource>,
+        last: Option<FieldSource>,
+        boot: Option<FieldSource>,
+        to: TimeUnit,
+    },
+    /// A time that lies so many microseconds before the export time (FF-DT-07).
+    BeforeExport { column: usize, source: FieldSource },
+    /// ICMP type (shift 8) or code (shift 0) out of the destination port.
+    IcmpInPort {
+        column: usize,
+        protocol: FieldSource,
+        port: FieldSource,
+        shift: u8,
+    },
+    /// A label stack out of its entries.
+    MplsLabels {
+        column: usize,
+        entries: Box<[FieldSource]>,
+    },
+    /// The sampling rate and where it comes from (FF-SMP-02).
+    Sampling {
+        rate: Option<usize>,
+        source: Option<usize>,
+        fields: SamplingFields,
+    },
+}
+
+/// Which end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Edge {
+    Start,
+    End,
+}
+
+/// What is picked by IP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FamilyValue {
+    Address,
+    PrefixLength,
+    EtherType,
+}
+
+/// Fields of a record that tell its sampling rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SamplingFields {
+    /// 34 samplingInterval or 50 samplerRandomInterval.
+    pub(crate) interval: Option<FieldSource>,
+    /// 305 samplingPacketInterval and 306 samplingPacketSpace.
+    pub(crate) packet_interval: Option<FieldSource>,
+    pub(crate) packet_space: Option<FieldSource>,
+    /// 48 samplerId or 302 selectorId.
+    pub(crate) sampler: Option<FieldSource>,
+}
+
+/// Keys of `SAMPLING_SOURCES`.
+pub(crate) mod sampling_source {
+    pub(crate) const NONE: u8 = 0;
+    pub(crate) const HEADER: u8 = 1;
+    pub(crate) const OPTIONS: u8 = 2;
+    pub(crate) const RECORD: u8 = 3;
+    const _: () = assert!(super::SAMPLING_SOURCES.len() == 5);
+}
+
+/// A compiled template.
+#[derive(Debug)]
+pub(crate) struct DecodePlan {
+    pub(crate) shape: RecordShape,
+    pub(crate) kind: RecordKind,
+    /// Where rows go; `None` if no sink asked for records of this kind.
+    pub(crate) table: Option<usize>,
+    pub(crate) ops: Box<[Op]>,
+    /// What options data teaches, if it teaches anything.
+    pub(crate) options: Option<OptionsFields>,
+}
+
+/// A template's fields, placed: what compiling a plan starts from.
+pub(crate) struct Layout<'a> {
+    pub(crate) definition: &'a Definition,
+    sources: Vec<FieldSource>,
+    pub(crate) shape: RecordShape,
+}
+
+impl<'a> Layout<'a> {
+    /// `None` if records would have no length.
+    pub(crate) fn new(definition: &'a Definition) -> Option<Self> {
+        let shape = RecordShape::of(definition)?;
+        let mut sources = Vec::with_capacity(definition.fields.len());
+        let (mut piece, mut offset) = (0, 0);
+        for field in &definition.fields {
+            let length = usize::from(field.length);
+            if field.length == VARIABLE {
+                piece += 1;
+                offset = 0;
+                sources.push(FieldSource::Piece { piece });
+                continue;
+            }
+            sources.push(match piece {
+                0 => FieldSource::Start { offset, length },
+                _ => FieldSource::After {
+                    piece,
+                    offset,
+                    length,
+                },
+            });
+            offset += length;
+        }
+        Some(Self {
+            definition,
+            sources,
+            shape,
+        })
+    }
+
+    /// Fields that carry a value: (index, element, length, source). Padding and zero-length fields do not (FF-IX-10, FF-Q-05).
+    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, ElementId, u16, FieldSource)> + '_ {
+        let fields = self.definition.fields.iter().zip(&self.sources).enumerate();
+        fields
+            .filter(|(_, (field, _))| field.element != PADDING_OCTETS && field.length != 0)
+            .map(|(index, (field, source))| (index, field.element, field.length, *source))
+    }
+
+    /// The first field of an element, and its length.
+    pub(crate) fn find(&self, element: ElementId) -> Option<(FieldSource, u16)> {
+        self.values()
+            .find(|(_, id, ..)| *id == element)
+            .map(|(_, _, length, source)| (source, length))
+    }
+
+    fn source(&self, id: u32) -> Option<FieldSource> {
+        self.find(ElementId::iana(id)).map(|(source, _)| source)
+    }
+
+    /// A field of an element whose length its type allows.
+    fn legal(
+        &self,
+        element: ElementId,
+    ) -> Option<(FieldSource, AbstractDataType, DataType, Convert)> {
+        let (source, length) = self.find(element)?;
+        let data_type = element.describe()?.data_type;
+        let (arrow, convert) = natural(data_type, length)?;
+        Some((source, data_type, arrow, convert))
+    }
+}

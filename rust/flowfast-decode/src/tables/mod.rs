@@ -1,0 +1,298 @@
+//! The tables of a decoder: `flows`, or in the `wire` schema one for each set of elements.
+
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use crate::batch::{MessageValue, Table, TableBatch, TableColumn, TableKind};
+use crate::column::{Column, Zeros};
+use crate::convert::{Convert, natural, semantic};
+use crate::element::{AbstractDataType, ElementId};
+use crate::error::Warning;
+use crate::plan::{DecodePlan, Layout, Op, flow_ops};
+use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
+use crate::stats::Stats;
+use crate::template::RecordKind;
+use crate::template::options::OptionsFields;
+
+use wire::WireColumn;
+
+/// All tables.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    schema: SchemaKind,
+    /// Columns of `flows`, and those that only feed its scaled ones.
+    selected: Vec<Selected>,
+    hidden: Vec<&'static FlowColumn>,
+    tables: Vec<Option<Table>>,
+    wire_index: HashMap<(RecordKind, Vec<WireColumn>), usize>,
+    /// Plans that write to each table.
+    users: Vec<usize>,
+    free: Vec<usize>,
+    zeros: Zeros,
+}
+
+/// The Arrow schema of `flows` with these columns.
+pub(crate) fn flows_schema(selected: &[Selected]) -> SchemaRef {
+    let fields: Vec<Field> = selected
+        .iter()
+        .map(|column| match column {
+            Selected::Flow(flow) => flow.field(),
+            Selected::Element(element) => {
+                let (data_type, _, semantic) = element_type(*element, None);
+                with_semantic(Field::new(element.column_name(), data_type, true), semantic)
+            }
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+impl Tables {
+    pub(crate) fn new(schema: SchemaKind, selected: Vec<Selected>) -> Self {
+        let mut tables = Self {
+            schema,
+            hidden: hidden_columns(&selected),
+            selected,
+            tables: Vec::new(),
+            wire_index: HashMap::new(),
+            users: Vec::new(),
+            free: Vec::new(),
+            zeros: Zeros::default(),
+        };
+        if schema == SchemaKind::Flows {
+            let table = tables.flows_table();
+            tables.add(table);
+        }
+        tables
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Table> {
+        self.tables.get_mut(index)?.as_mut()
+    }
+
+    /// Rows in all tables.
+    pub(crate) fn rows(&self) -> usize {
+        self.tables.iter().flatten().map(Table::rows).sum()
+    }
+
+    /// Octets in all tables, about.
+    pub(crate) fn octets(&self) -> usize {
+        self.tables.iter().flatten().map(Table::octets).sum()
+    }
+
+    /// All rows, a batch a table. `wire` tables that no plan writes to any more go.
+    pub(crate) fn flush(&mut self) -> Vec<TableBatch> {
+        let batches = self
+            .tables
+            .iter_mut()
+            .flatten()
+            .filter_map(|table| table.flush(&mut self.zeros))
+            .collect();
+        self.drop_unused();
+        batches
+    }
+
+    /// Drops `wire` tables that are empty and that no plan writes to.
+    fn drop_unused(&mut self) {
+        if self.schema != SchemaKind::Wire {
+            return;
+        }
+        let before = self.free.len();
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            if self.users[index] == 0 && table.take_if(|table| table.rows() == 0).is_some() {
+                self.free.push(index);
+            }
+        }
+        if self.free.len() > before {
+            self.wire_index
+                .retain(|_, table| self.tables[*table].is_some());
+        }
+    }
+
+    /// Plans that wrote to these tables, one entry a plan, are gone.
+    pub(crate) fn release(&mut self, users: &[usize]) {
+        for &index in users {
+            self.users[index] -= 1;
+        }
+        if !users.is_empty() {
+            self.drop_unused();
+        }
+    }
+
+    /// Compiles a template against the schema.
+    pub(crate) fn compile(&mut self, layout: &Layout<'_>, stats: &mut Stats) -> DecodePlan {
+        warn_about_octets(layout, stats);
+        let kind = layout.definition.kind;
+        let options = if kind == RecordKind::Options {
+            OptionsFields::find(layout)
+        } else {
+            None
+        };
+        let (table, ops) = match self.schema {
+            SchemaKind::Flows if kind != RecordKind::Data => (None, Vec::new()),
+            SchemaKind::Flows => (Some(0), self.flow_plan(layout)),
+            SchemaKind::Wire => {
+                let (table, ops) = self.wire_plan(layout);
+                (Some(table), ops)
+            }
+        };
+        if let Some(table) = table {
+            self.users[table] += 1;
+        }
+        DecodePlan {
+            shape: layout.shape.clone(),
+            kind,
+            table,
+            ops: ops.into(),
+            options,
+        }
+    }
+
+    fn add(&mut self, table: Table) -> usize {
+        if let Some(index) = self.free.pop() {
+            self.tables[index] = Some(table);
+            return index;
+        }
+        self.tables.push(Some(table));
+        self.users.push(0);
+        self.tables.len() - 1
+    }
+
+    fn flows_table(&self) -> Table {
+        let schema = flows_schema(&self.selected);
+        let position = |name: &str| {
+            let shown = self
+                .selected
+                .iter()
+                .position(|column| matches!(column, Selected::Flow(flow) if flow.name == name));
+            shown.or_else(|| {
+                Some(self.selected.len() + self.hidden.iter().position(|flow| flow.name == name)?)
+            })
+        };
+        let scaled = |value| TableColumn::Scaled {
+            value: position(value).unwrap_or_default(),
+            rate: position("sampling_rate").unwrap_or_default(),
+        };
+        let column = |flow: &FlowColumn| match flow.value {
+            Value::FormatName => TableColumn::Message(MessageValue::FormatName),
+            Value::TimeReceived => TableColumn::Message(MessageValue::TimeReceived),
+            Value::Exporter => TableColumn::Message(MessageValue::Exporter),
+            Value::Domain => TableColumn::Message(MessageValue::Domain),
+            Value::Sequence => TableColumn::Message(MessageValue::Sequence),
+            Value::TemplateId => TableColumn::Message(MessageValue::TemplateId),
+            Value::BytesScaled => scaled("bytes"),
+            Value::PacketsScaled => scaled("packets"),
+            _ => TableColumn::Field(Column::new(&flow.data_type())),
+        };
+        let shown = self
+            .selected
+            .iter()
+            .enumerate()
+            .map(|(index, selected)| match selected {
+                Selected::Flow(flow) => column(flow),
+                Selected::Element(_) => {
+                    TableColumn::Field(Column::new(schema.field(index).data_type()))
+                }
+            });
+        let columns = shown
+            .chain(self.hidden.iter().map(|flow| column(flow)))
+            .collect();
+        Table::new("flows".into(), TableKind::Flows, schema.clone(), columns)
+    }
+
+    fn flow_plan(&self, layout: &Layout<'_>) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for (index, selected) in self.selected.iter().enumerate() {
+            match selected {
+                Selected::Flow(flow) => flow_ops(layout, index, flow, &mut ops),
+                Selected::Element(element) => ops.extend(element_op(layout, index, *element)),
+            }
+        }
+        for (index, flow) in self.hidden.iter().enumerate() {
+            flow_ops(layout, self.selected.len() + index, flow, &mut ops);
+        }
+        ops
+    }
+}
+
+/// Type, conversion and semantic of an element; octets where it is unknown or its length illegal.
+fn element_type(
+    element: ElementId,
+    length: Option<u16>,
+) -> (DataType, Convert, Option<&'static str>) {
+    let known = element.describe().map(|found| found.data_type);
+    // Without a length in hand, the element's own; addresses of either family are then octets.
+    let natural_length = |data_type| match data_type {
+        AbstractDataType::Boolean | AbstractDataType::Unsigned8 | AbstractDataType::Signed8 => 1,
+        AbstractDataType::Unsigned16 | AbstractDataType::Signed16 => 2,
+        AbstractDataType::MacAddress => 6,
+        AbstractDataType::Unsigned64 | AbstractDataType::Signed64 | AbstractDataType::Float64 => 8,
+        AbstractDataType::DateTimeMilliseconds
+        | AbstractDataType::DateTimeMicroseconds
+        | AbstractDataType::DateTimeNanoseconds => 8,
+        AbstractDataType::Ipv6Address => 16,
+        AbstractDataType::IpAddress => 0,
+        _ => 4,
+    };
+    let found = known.and_then(|data_type| {
+        let (arrow, convert) = natural(data_type, length.unwrap_or(natural_length(data_type)))?;
+        Some((arrow, convert, semantic(data_type)))
+    });
+    found.unwrap_or((DataType::Binary, Convert::Octets, None))
+}
+
+/// What `bytes_scaled` and `packets_scaled` are computed from and nobody asked to see.
+fn hidden_columns(selected: &[Selected]) -> Vec<&'static FlowColumn> {
+    let has = |name: &str| {
+        selected
+            .iter()
+            .any(|column| matches!(column, Selected::Flow(flow) if flow.name == name))
+    };
+    let mut needed = Vec::new();
+    for (scaled, value) in [("bytes_scaled", "bytes"), ("packets_scaled", "packets")] {
+        if has(scaled) {
+            needed.extend([value, "sampling_rate"]);
+        }
+    }
+    FLOW_COLUMNS
+        .iter()
+        .filter(|flow| needed.contains(&flow.name) && !has(flow.name))
+        .collect()
+}
+
+/// Fills an extra column of `flows`, if the template's field is what the column was made for.
+fn element_op(layout: &Layout<'_>, column: usize, element: ElementId) -> Option<Op> {
+    let (source, length) = layout.find(element)?;
+    let (wanted, convert, _) = element_type(element, None);
+    let (data_type, ..) = element_type(element, Some(length));
+    // Integers are checked value by value; anything else must have the column's own type.
+    let fits = data_type == wanted
+        || convert == crate::convert::UNSIGNED && data_type.is_unsigned_integer();
+    let convert = match convert {
+        Convert::Text { .. } => Convert::Text {
+            trim: length != crate::template::VARIABLE,
+        },
+        other => other,
+    };
+    fits.then_some(Op::Field {
+        column,
+        source,
+        convert,
+    })
+}
+
+/// Counts fields that are kept as octets because nothing better is known (FF-IX-17, FF-DT-02).
+fn warn_about_octets(layout: &Layout<'_>, stats: &mut Stats) {
+    for (_, element, length, _) in layout.values() {
+        match element.describe() {
+            None => stats.warn(Warning::UnknownElement),
+            Some(known) if natural(known.data_type, length).is_none() => {
+                stats.warn(Warning::IllegalFieldLength)
+            }
+            Some(_) => {}
+        }
+    }
+}
