@@ -29,7 +29,8 @@ docs: build ## regenerate docs/reference from the code
 	$(BIN)/python docs/generate.py
 
 build: $(VENV)/.installed ## compile the core and install the package into .venv
-	$(BIN)/maturin develop --release --quiet
+	@echo "building (a few minutes the first time)"
+	@$(BIN)/maturin develop --release >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
 
 lint: $(VENV)/.installed
 	$(CARGO) fmt --all --check

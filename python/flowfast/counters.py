@@ -101,7 +101,7 @@ LABELS: dict[str, dict[str, str]] = {
         "unknown_element": "Fields whose element is in no registry, kept as octets.",
         "value_out_of_range": "Values that do not fit their column: null.",
         "illegal_boolean": "Booleans other than 1 and 2: null.",
-        "illegal_utf8": "Strings that are not UTF-8, decoded with replacement characters.",
+        "illegal_utf8": "Strings that are not UTF-8: null (RFC 7011 section 6.1.6).",
         "netflow9_variable_length": "v9 fields with the IPFIX marker of variable length.",
         "malformed_tail": "Messages of which lenient decoding kept a part.",
         "out_of_order": "Datagrams that came later than their successors, or twice.",
