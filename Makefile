@@ -43,9 +43,17 @@ types: build
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest flowfast._core
 
-# The Python crate links against an interpreter only as an extension module: its tests are Python's.
-rust-test:
+# The Python crate's own tests link libpython, which not every Python ships; pytest covers it in any case.
+rust-test: $(VENV)/.installed
 	$(CARGO) test --workspace --exclude flowfast-python --quiet
+	@if $(BIN)/python -c "$$HAS_LIBPYTHON"; then PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(CARGO) test -p flowfast-python --quiet; fi
+
+define HAS_LIBPYTHON
+import pathlib, sys, sysconfig
+names = [sysconfig.get_config_var(name) for name in ("LDLIBRARY", "LIBRARY")]
+sys.exit(not any((pathlib.Path(sysconfig.get_config_var("LIBDIR")) / name).exists() for name in names if name))
+endef
+export HAS_LIBPYTHON
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: flowfast needs Python 3.11 or newer\nhint: make PYTHON=python3.11 ...")'

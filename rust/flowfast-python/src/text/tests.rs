@@ -246,7 +246,7 @@ fn a_batch_without_rows_is_its_header_alone() {
 
 #[test]
 fn long_batches_are_the_sum_of_their_parts() {
-    let rows = 2 * ROWS_AT_ONCE + 3;
+    let rows = 2 * ROWS_AT_ONCE + 4; // the last list has two items
     let numbers: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..rows as u64));
     let list = ListArray::from_iter_primitive::<arrow_array::types::UInt32Type, _, _>(
         (0..rows as u32).map(|n| Some((0..n % 3).map(move |item| Some(n + item)))),
