@@ -20,8 +20,7 @@ MAGIC, ETHERNET, IPV4, UDP = 0xA1B2C3D4, 1, 0x0800, 17
 def udp_payloads(capture: Path) -> Iterator[bytes]:
     """The payload of every IPv4 UDP packet in a pcap file."""
     octets = capture.read_bytes()
-    magic, link_type = struct.unpack_from("<I16xI", octets)
-    if (magic, link_type) != (MAGIC, ETHERNET):
+    if len(octets) < 24 or struct.unpack_from("<I16xI", octets) != (MAGIC, ETHERNET):
         raise SystemExit(f"error: {capture} is not a little-endian pcap file of Ethernet frames")
     at = 24
     while at + 16 <= len(octets):
@@ -52,7 +51,11 @@ def main() -> None:
         raise SystemExit(__doc__)
     target = urlsplit(sys.argv[1])
     for number, capture in enumerate(map(Path, sys.argv[2:]), start=1):
-        sent = send(capture, f"127.0.1.{number}", (target.hostname or "127.0.0.1", target.port or 2055))
+        try:
+            sent = send(capture, f"127.0.1.{number}", (target.hostname or "127.0.0.1", target.port or 2055))
+        except OSError as error:
+            hint = "the target is an IPv4 address of this machine, such as udp://127.0.0.1:2055"
+            raise SystemExit(f"error: cannot send {capture} to {sys.argv[1]}: {error.strerror}\nhint: {hint}") from None
         print(f"{sent:6} datagrams of {capture.name} from 127.0.1.{number}")
 
 

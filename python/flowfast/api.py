@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flowfast import _core
 from flowfast._core import Batch
+from flowfast.columns import flows_schema, no_columns_to_choose
 from flowfast.config import split_list
 from flowfast.core_errors import bind_error, input_error, usage_errors
 from flowfast.errors import CaptureWarning, UsageError, nearest_hint
@@ -38,6 +39,10 @@ def read(
     number of decoding threads; `lenient` keeps the sets before the fault of a malformed message. Raises UsageError and InputError.
     """
     paths = [path] if isinstance(path, str | PathLike) else list(path)
+    if not paths:
+        raise UsageError("no captures to read", "give the path of at least one")
+    if workers < 1:
+        raise UsageError(f"{workers} workers cannot read", "one is the least")
     return Capture(
         [fspath(each) for each in paths],
         table=_table(schema, table),
@@ -67,6 +72,8 @@ def listen(
     rows that nobody takes: `drop` and count, or `block`. The rest is as for `read`. Raises UsageError and BindError.
     """
     uris = parse_listen([uri] if isinstance(uri, str) else list(uri))
+    if not uris:
+        raise UsageError("nothing to listen on", "give a URI such as `udp://[::]:2055`")
     table, names = _table(schema, table), _columns(schema, columns)
     try:
         with usage_errors():
@@ -260,13 +267,12 @@ def _table(schema: str, table: str | None) -> str | None:
 
 def _columns(schema: str, columns: str | Sequence[str] | None) -> list[str]:
     if schema != "flows" and columns is not None:
-        raise UsageError("only the flows schema has columns to choose", "leave `columns` out: tables of the wire schema have every element")
+        raise no_columns_to_choose()
     return split_list("standard" if columns is None else columns)
 
 
 def _flows_schema(schema: str, columns: Sequence[str]) -> pa.Schema | None:
-    with usage_errors():
-        return pa.schema(_core.table_schema(schema, columns)) if schema == "flows" else None
+    return flows_schema(columns) if schema == "flows" else None
 
 
 def _which_table(tables: dict[str, int]) -> UsageError:

@@ -10,7 +10,8 @@ import typer
 from flowfast._core import __version__
 from flowfast.commands import check_config, collect, convert, generate, schema
 from flowfast.config import Settings, config_path, load, split_list
-from flowfast.errors import EXIT_FAILED, EXIT_USAGE, FlowfastError, UsageError, print_error
+from flowfast.errors import EXIT_FAILED, EXIT_USAGE, FlowfastError, TargetError, UsageError, print_error, reason
+from flowfast.sinks import target_hint
 
 app = typer.Typer(
     name="flowfast",
@@ -89,7 +90,7 @@ def convert_command(
     schema_: Schema = None,
     columns: Columns = None,
     port: Annotated[
-        list[int] | None, typer.Option(metavar="PORT", help="Only this UDP destination port. Repeatable. Default: all.")
+        list[int] | None, typer.Option(min=1, max=65535, metavar="PORT", help="Only this UDP destination port. Repeatable. Default: all.")
     ] = None,
     workers: Annotated[str | None, typer.Option(metavar="N", help="Workers, one thread each. Default: 1.")] = None,
     rotate: Annotated[
@@ -124,7 +125,7 @@ def generate_command(
         str, typer.Option(metavar="NAME", help="Which fields a record has: the usual ones, or v5, v9-19, ipfix-25, set-a, minimal.")
     ] = "default",
     exporters: Annotated[int, typer.Option(min=1, metavar="N", help="Exporters, each with an address of its own.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, metavar="S", help="Chooses the flows: one seed, one stream.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=(1 << 64) - 1, metavar="S", help="Chooses the flows: one seed, one stream.")] = 1,
 ) -> int:
     """Export synthetic flows, and print what was sent as one JSON line."""
     return generate.run(
@@ -161,7 +162,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line; the exit code."""
     try:
         code = app(arguments, prog_name="flowfast", standalone_mode=False)
-        sys.stdout.flush()
+        print(end="", flush=True)  # unlike `sys.stdout.flush()`, at peace with a closed standard output
     except FlowfastError as error:
         print_error(error)
         return error.exit_code
@@ -170,11 +171,20 @@ def run(arguments: list[str]) -> int:
         print_error(mistake)
         return mistake.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit has somewhere to go
+        _silence_stdout()
         return 0
+    except OSError as error:  # of standard output: what else can fail is told by the command that meets it
+        _silence_stdout()
+        print_error(TargetError(f"cannot write to {error.filename or 'standard output'}: {reason(error)}", target_hint(error)))
+        return EXIT_FAILED
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_FAILED
     return int(code or 0)
+
+
+def _silence_stdout() -> None:
+    """Give the flush at exit somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:

@@ -8,15 +8,17 @@ from flowfast.errors import BindError, FlowfastError, InputError, UsageError, re
 
 
 @contextmanager
-def usage_errors() -> Iterator[None]:
-    """Turn what the core says of wrong arguments, which may end in a `hint:` line, into a UsageError."""
+def usage_errors(hint: str = "") -> Iterator[None]:
+    """Turn what the core says of wrong arguments, which may end in a `hint:` line, into a UsageError; `hint` is for those that do not."""
     try:
         yield
     except FlowfastError:
         raise
-    except (ValueError, OverflowError) as error:
-        message, _, hint = str(error).partition("\nhint: ")
-        raise UsageError(message, hint) from error
+    except OverflowError as error:
+        raise UsageError("a number is out of range", hint) from error
+    except ValueError as error:
+        message, _, better_hint = str(error).partition("\nhint: ")
+        raise UsageError(message, better_hint or hint) from error
 
 
 def bind_error(error: OSError, uri: str) -> BindError:

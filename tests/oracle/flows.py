@@ -33,15 +33,17 @@ Row = dict[str, Any]
 
 
 def expected(messages: Iterable[Message]) -> list[Row]:
-    """A row per Flow Record, with the octets as the structural parser found them; recovered records stand last."""
-    messages = list(messages)
+    """A row per Flow Record, with the octets as the structural parser found them; recovered records stand last.
+
+    What options data tells is what was known when the record was decoded: of a recovered one, when its template came.
+    """
     boots = Boots()
-    rows = []
+    rows, late = [], []
     for message in messages:
         boots.learn(message)
         rows += [row(values.elements(r), message, boots.of(message)) for r in message.records if not r.template.is_options]
-    late = [r for message in messages for r in message.recovered]
-    return rows + [row(values.elements(r), r.message, boots.of(r.message)) for r in late if not r.template.is_options]
+        late += [row(values.elements(r), r.message, boots.of(r.message)) for r in message.recovered if not r.template.is_options]
+    return rows + late
 
 
 class Boots:

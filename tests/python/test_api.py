@@ -240,3 +240,18 @@ def test_the_decoder_takes_datagrams_from_anywhere():
     assert sum(decoder.stats()["datagrams_discarded"].values()) == 1
     with pytest.raises(ValueError, match="not an address"):
         decoder.decode(netflow5(1), "not an address")
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda path: flowfast.read([]), "no captures to read"),
+        (lambda path: flowfast.read(path, workers=0), "0 workers cannot read"),
+        (lambda path: flowfast.read(path, ports=[99999]), "a number is out of range"),
+        (lambda path: flowfast.read(path, columns="9:99999"), "unknown column `9:99999`"),
+        (lambda path: flowfast.listen([]), "nothing to listen on"),
+    ],
+)
+def test_arguments_that_cannot_be_met(ask, sentence, capture):
+    with pytest.raises(flowfast.UsageError, match=sentence):
+        ask(capture)

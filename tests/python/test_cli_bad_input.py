@@ -3,9 +3,11 @@
 import errno
 import os
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
-from support import pcap, run
+from support import FLOWFAST, pcap, run
 
 from flowfast.core_errors import bind_error
 
@@ -19,6 +21,7 @@ MISTAKES = [
     ("collect --listen", USAGE, "`--listen` requires an argument", "--help"),
     ("convert", USAGE, "missing argument", "--help"),
     ("convert {pcap} --port http", USAGE, "invalid value for `--port`", "--help"),
+    ("convert {pcap} --port 99999", USAGE, "invalid value for `--port`", "--help"),
     ("generate --count -1", USAGE, "invalid value for `--count`", "--help"),
     ("collect extra", USAGE, "unexpected extra argument", "--help"),
     ("collect --listen 2055", USAGE, "`2055` is no URI", "udp://[::]:2055"),
@@ -28,6 +31,7 @@ MISTAKES = [
     ("collect --listen udp://no.such.host.invalid:2055 --to null:", USAGE, "no address found for `no.such.host.invalid`", "IP address"),
     ("collect --columns src_adr --to null:", USAGE, "unknown column `src_adr`", "did you mean `src_addr`?"),
     ("convert {pcap} --columns src_adr", USAGE, "unknown column `src_adr`", "did you mean `src_addr`?"),
+    ("convert {pcap} --columns 9:99999", USAGE, "unknown column `9:99999`", "pen:id"),
     ("schema --columns src_adr", USAGE, "unknown column `src_adr`", "did you mean `src_addr`?"),
     ("collect --schema flow --to null:", USAGE, "--schema: `flow` is not one of flows, wire", "did you mean `flows`?"),
     ("collect --rotate 7m --to null:", USAGE, "--rotate: an hour is not a whole number of intervals", "such as 400s"),
@@ -52,6 +56,7 @@ MISTAKES = [
     ("generate --write {dir}/x.pcap --format v7", USAGE, "unknown format `v7`", "v5, v9, ipfix"),
     ("generate --write {dir}/x.pcap --order random", USAGE, "unknown order `random`", "canonical"),
     ("generate --write {dir}/x.pcap --template x", USAGE, "unknown template `x`", "ipfix-25"),
+    ("generate --write {dir}/x.pcap --seed 99999999999999999999", USAGE, "invalid value for `--seed`", "--help"),
     ("generate --write {dir}/none/x.pcap", FAILED, "cannot export to {dir}/none/x.pcap: no such file or directory", "check the path"),
 ]
 
@@ -97,3 +102,20 @@ def test_why_nothing_can_listen(number, sentence, hint):
     assert str(error) == f"cannot listen on udp://[::]:80: {sentence}"
     assert hint in error.hint
     assert isinstance(error, OSError)
+
+
+@pytest.mark.parametrize("arguments", ["--version", "schema", "schema --json", "collect --help"])
+def test_standard_output_that_cannot_be_written(arguments):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*FLOWFAST, *arguments.split()], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (FAILED, "error: cannot write to standard output: no space left on the device")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "code"), [("--version", 0), ("schema --json", 0), ("convert {pcap} --to -", FAILED)])
+def test_standard_output_that_is_closed(arguments, code, place):
+    command = " ".join([*FLOWFAST, *arguments.format(**place).split()])
+    done = subprocess.run(f"{command} >&-", shell=True, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
+    assert ("error: cannot write to -: standard output is closed\nhint: " in done.stderr) == (code == FAILED)
+    assert "Traceback" not in done.stderr

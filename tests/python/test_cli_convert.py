@@ -155,7 +155,7 @@ def wait_until_it_catches_signals(pid):
         time.sleep(0.02)
 
 
-def test_ctrl_c_keeps_what_was_read_and_says_so(tmp_path):
+def test_ctrl_c_says_how_far_it_came(tmp_path):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reading = subprocess.Popen(
@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_what_was_read_and_says_so(tmp_path):
     assert reading.wait(20) == 1
     text = reading.stderr.read()
     reading.stderr.close()
-    assert "error: interrupted after " in text
+    assert re.search(r"error: interrupted after [\d,]+ octets\nhint: ", text), "a pipe has no length to be a part of"
     assert "Traceback" not in text
 
 

@@ -126,3 +126,20 @@ def test_the_address_macros():
         assert row[2] == mapped
         assert row[3] == (v4 in network)
         assert not row[4]
+
+
+@pytest.mark.parametrize(
+    ("octets", "sentence"),
+    [(None, "cannot send"), (b"some text", "is not a little-endian pcap file"), (pcap([netflow5(1)]), "")],
+)
+def test_what_send_capture_cannot_send_is_one_sentence(octets, sentence, tmp_path):
+    path = tmp_path / "x.pcap"
+    if octets is not None:
+        path.write_bytes(octets)
+    done = subprocess.run(
+        [FLOWFAST[0], DOCS.parent / "examples/send_capture.py", "udp://[::1]:2055", path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

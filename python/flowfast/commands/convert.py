@@ -8,7 +8,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColum
 
 from flowfast import _core, logs
 from flowfast.commands.signals import StopSignals
-from flowfast.commands.targets import failures, open_runners, readers_left, stdout_is_shared
+from flowfast.commands.targets import failures, flows_schema, open_runners, readers_left, stdout_is_shared
 from flowfast.config import Settings
 from flowfast.core_errors import input_error, usage_errors
 from flowfast.errors import EXIT_FAILED, FlowfastError, InputError, print_error
@@ -21,6 +21,7 @@ def run(inputs: Sequence[str], ports: Sequence[int], settings: Settings) -> int:
 
     `ports`: only these UDP destination ports, or all if empty.
     """
+    flows_schema(settings)  # a mistake in the columns is told before anything is opened
     console = Console(stderr=True)
     logs.set_up(console, service=False)
     replay = open_replay(inputs, ports, settings)
@@ -68,11 +69,16 @@ def open_replay(inputs: Sequence[str], ports: Sequence[int], settings: Settings)
 
 
 def _problems(replay: _core.Replay, runners: Sequence[SinkRunner], *, interrupted: bool) -> list[FlowfastError]:
-    found: list[FlowfastError] = [InputError(f"{path} {predicate}") for path, predicate in replay.file_errors()]
+    found: list[FlowfastError] = [
+        InputError(f"{path} {predicate}", "what could be read of it was decoded") for path, predicate in replay.file_errors()
+    ]
     found += failures(runners)
     if interrupted:
         done, total = replay.progress()
-        found.append(FlowfastError(f"interrupted after {done:,} of {total:,} octets", "the targets hold what was read until then"))
+        of_all = f" of {total:,}" if total else ""  # nobody knows how much is to come on standard input
+        found.append(
+            FlowfastError(f"interrupted after {done:,}{of_all} octets", "rows that no target had been given by then are counted as dropped")
+        )
     return found
 
 

@@ -1,7 +1,6 @@
 """`flowfast generate`: export synthetic flows."""
 
 import json
-import sys
 
 from flowfast import _core
 from flowfast.core_errors import usage_errors
@@ -32,6 +31,5 @@ def run(
     except OSError as error:
         where = error.filename or write or to
         raise FlowfastError(f"cannot export to {where}: {reason(error)}", "check the path and the address") from error
-    json.dump(dict(sent), sys.stdout)
-    sys.stdout.write("\n")
+    print(json.dumps(dict(sent)))
     return 0

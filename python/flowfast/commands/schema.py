@@ -1,22 +1,18 @@
 """`flowfast schema`: the columns of the flows table."""
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from flowfast import _core
-from flowfast.core_errors import usage_errors
+from flowfast.columns import flows_schema
 
 
 def run(columns: Sequence[str], *, as_json: bool) -> int:
     """Print type, group, meaning and elements of the columns. Returns the exit code."""
     rows = describe(columns)
     if as_json:
-        json.dump(rows, sys.stdout, indent=2)
-        print()
+        print(json.dumps(rows, indent=2))
         return 0
     for row in rows:
         print(f"{row['name']}  {row['type']}  ({row['group']})")
@@ -29,10 +25,9 @@ def run(columns: Sequence[str], *, as_json: bool) -> int:
 
 def describe(columns: Sequence[str]) -> list[dict[str, Any]]:
     """Name, group, Arrow type, elements and meaning of columns, in the order of the table."""
-    with usage_errors():
-        schema = pa.schema(_core.table_schema("flows", columns))
     known = {row["name"]: row for row in _core.flow_columns()}
     element = {"name": "", "group": "element", "type": "", "doc": "", "minimal": False, "standard": False}
     return [
-        element | {"elements": [field.name]} | known.get(field.name, {}) | {"name": field.name, "type": str(field.type)} for field in schema
+        element | {"elements": [field.name]} | known.get(field.name, {}) | {"name": field.name, "type": str(field.type)}
+        for field in flows_schema(columns)
     ]

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from flowfast import _core
+from flowfast import columns
 from flowfast.config import Settings
-from flowfast.core_errors import usage_errors
-from flowfast.errors import TargetError, UsageError, reason
+from flowfast.errors import TargetError, reason
 from flowfast.pipeline import SinkRunner
 from flowfast.sinks import Account, open_sink, target_hint
 from flowfast.units import plural
@@ -19,12 +18,9 @@ def flows_schema(settings: Settings) -> pa.Schema | None:
     """The schema of the `flows` table, or None for `wire`. Raises UsageError for columns that there are not."""
     if settings.schema_ != "flows":
         if "columns" in settings.model_fields_set:
-            raise UsageError(
-                "only the flows schema has columns to choose", "leave `columns` out: tables of the wire schema have every element"
-            )
+            raise columns.no_columns_to_choose()
         return None
-    with usage_errors():
-        return pa.schema(_core.table_schema("flows", settings.columns))
+    return columns.flows_schema(settings.columns)
 
 
 def open_runners(settings: Settings, *, replace: bool) -> list[SinkRunner]:

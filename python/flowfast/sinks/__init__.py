@@ -67,6 +67,8 @@ def open_sink(target: Target, account: Account, schema: pa.Schema | None, *, rep
         if target.layout == "directory":
             return RotatingFiles(target.path, target.format, writer, account)
         return SingleFile(target.path, writer, account, schema, replace=replace)
+    except TargetError:
+        raise
     except OSError as error:
         raise TargetError(f"cannot write to {target}: {reason(error)}", target_hint(error)) from error
 

@@ -4,7 +4,7 @@ import os
 import sys
 
 from flowfast._core import Batch
-from flowfast.errors import TargetLost
+from flowfast.errors import TargetError, TargetLost
 from flowfast.sinks.account import Account
 
 
@@ -12,6 +12,9 @@ class StandardOutput:
     """Writes to the file descriptor itself: a row is written when the kernel has it, and no buffer is left to fail at exit."""
 
     def __init__(self, account: Account) -> None:
+        """Raises TargetError if there is no standard output."""
+        if sys.stdout is None:  # closed by whoever started flowfast
+            raise TargetError("cannot write to -: standard output is closed", "redirect it to a file or a pipe")
         self._account = account
         self._descriptor = sys.stdout.fileno()
 

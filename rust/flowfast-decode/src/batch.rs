@@ -10,6 +10,7 @@ use arrow_schema::{DataType, SchemaRef, TimeUnit};
 
 use crate::column::{Address, Addresses, Column, Keys, Primitive, Zeros};
 use crate::convert::timestamp;
+use crate::template::cache::Session;
 
 /// Format names, as the `type` column shows them.
 pub(crate) static FORMAT_NAMES: &[&str] = &[
@@ -53,6 +54,7 @@ pub(crate) struct MessageContext {
     pub(crate) format: FormatCode,
     /// Index of the Observation Domain's state.
     pub(crate) domain_index: usize,
+    pub(crate) session: Session,
     /// Who it is from: sFlow's agent address, else the source address (FF-SF-04). IPv4 as `::ffff:a.b.c.d`.
     pub(crate) exporter: Address,
     /// Source address of the datagram, in the same form.

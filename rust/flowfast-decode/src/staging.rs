@@ -277,7 +277,10 @@ impl RowSink<'_> {
             runs.iter().map(|run| run.records).sum(),
         );
         let domains = self.domains;
-        let options = |index| domains.get(index).map(|domain| &domain.options);
+        let options = |context: &MessageContext| {
+            let domain = domains.get(context.domain_index)?;
+            domain.options_of(context.session)
+        };
         execute(
             &plan.ops,
             &tile,

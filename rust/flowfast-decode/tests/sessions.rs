@@ -497,3 +497,30 @@ fn reserved_sets_are_skipped() {
     bytes.sort_unstable();
     assert_eq!(bytes, [1, 2]);
 }
+
+#[test]
+fn what_one_session_teaches_is_not_another_ones() {
+    // FF-EN-01: two processes on one address sample differently; a third source port has no say of its own.
+    let mut ledger = flows();
+    let from = |port| HERE.port(port);
+    let message = |sequence, rate: u32| {
+        let option = [&[10, 0, 0, 1, 1][..], &rate.to_be_bytes()].concat();
+        let options = [iana(1, 4), iana(48, 1), iana(50, 4)];
+        let sets = [
+            templates9(&[template(256, &[iana(1, 8), iana(48, 1)])]),
+            options_templates9(&[options_template9(257, 1, &options)]),
+            set(257, &option),
+            set(256, &[&number(1)[..], &[1]].concat()),
+        ];
+        netflow9(sequence, 1, 1, &sets)
+    };
+    let data = set(256, &[&number(1)[..], &[1]].concat());
+    ledger.feed(from(1000), &message(0, 100));
+    // The only one that has taught anything speaks for the address.
+    ledger.feed(from(3000), &netflow9(1, 1, 1, std::slice::from_ref(&data)));
+    ledger.feed(from(2000), &message(2, 7));
+    ledger.feed(from(1000), &netflow9(3, 1, 1, std::slice::from_ref(&data)));
+    ledger.feed(from(3000), &netflow9(4, 1, 1, &[data]));
+    let batch = ledger.only();
+    assert_eq!(all(u32s(&batch, "sampling_rate")), [100, 100, 7, 100, 0]);
+}

@@ -35,6 +35,16 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
 }
 
+impl Datagram<'_> {
+    /// Its Transport Session, but for the addresses.
+    pub(crate) fn session(&self) -> Session {
+        Session {
+            exporter_port: self.exporter_port,
+            local_port: self.local_port,
+        }
+    }
+}
+
 /// How to decode.
 #[derive(Clone, Debug)]
 pub struct DecoderOptions {
@@ -474,7 +484,11 @@ impl Decoder {
         };
         let records = tile(plan, body, pieces, run.records);
         let domain = self.domains.get(run.context.domain_index);
-        if !domain.is_some_and(|domain| domain.options.would_change(subject, &fields, &records)) {
+        if !domain.is_some_and(|domain| {
+            domain
+                .options
+                .would_change(run.context.session, subject, &fields, &records)
+        }) {
             return;
         }
         self.transpose_all();
@@ -485,7 +499,9 @@ impl Decoder {
             return;
         };
         let records = tile(plan, body, pieces, run.records);
-        domain.options.learn(subject, &fields, &records);
+        domain
+            .options
+            .learn(run.context.session, subject, &fields, &records);
     }
 
     fn transpose_all(&mut self) {

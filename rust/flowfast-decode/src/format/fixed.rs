@@ -66,6 +66,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     let context = MessageContext {
         format,
         domain_index,
+        session: datagram.session(),
         exporter,
         source: exporter,
         domain: engine,

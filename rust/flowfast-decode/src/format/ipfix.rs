@@ -30,6 +30,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     let context = MessageContext {
         format: FormatCode::Ipfix,
         domain_index,
+        session: datagram.session(),
         exporter,
         source: exporter,
         domain: Some(domain),

@@ -73,6 +73,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     let context = MessageContext {
         format,
         domain_index,
+        session: datagram.session(),
         exporter,
         source,
         domain: header.sub_agent(),

@@ -78,10 +78,7 @@ impl<'d, 'p> Message<'d, 'p> {
         context: MessageContext,
     ) -> Self {
         let (steps, pieces) = decoder.take_scratch();
-        let session = Session {
-            exporter_port: datagram.exporter_port,
-            local_port: datagram.local_port,
-        };
+        let session = context.session;
         Self {
             decoder,
             payload: datagram.payload,

@@ -107,8 +107,8 @@ use with_field;
 pub(crate) struct Surroundings<'a> {
     /// The messages that the tile's records came in.
     pub(crate) runs: &'a [Run],
-    /// Options state by `MessageContext::domain_index`.
-    pub(crate) options: &'a dyn Fn(usize) -> Option<&'a OptionsState>,
+    /// What options data has taught about a message's records.
+    pub(crate) options: &'a dyn Fn(&MessageContext) -> Option<&'a OptionsState>,
 }
 
 /// Appends a tile to a table.
@@ -174,9 +174,9 @@ fn execute_op(
                     };
                     let boot_ms = match boot {
                         Some(source) => signed_offset(tile.field(record, source)),
-                        None => context.boot_ms().or_else(|| {
-                            (around.options)(context.domain_index)?.system_init_time_ms()
-                        }),
+                        None => context
+                            .boot_ms()
+                            .or_else(|| (around.options)(context)?.system_init_time_ms()),
                     };
                     let time = boot_ms
                         .and_then(|boot_ms| {

@@ -131,7 +131,7 @@ fn sampling_of(
     if let Some(rate) = in_record {
         return (rate, sampling_source::RECORD);
     }
-    let options = (around.options)(context.domain_index);
+    let options = (around.options)(context);
     if let Some(rate) = options.and_then(|options| options.sampling_rate(fields.sampler.map(read)))
     {
         return (rate, sampling_source::OPTIONS);

@@ -86,24 +86,26 @@ fn families(layout: &Layout<'_>, flow: &FlowColumn) -> (Option<FieldSource>, Opt
 }
 
 fn address(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op> {
+    let field = |source, convert| Op::Field {
+        column,
+        source,
+        convert,
+    };
     match families(layout, flow) {
-        (Some(ipv4), Some(ipv6)) => Some(Op::EitherFamily {
-            column,
-            ipv4,
-            ipv6,
-            ip_version: layout.source(60),
-            what: FamilyValue::Address,
+        (Some(ipv4), Some(ipv6)) => Some(match (layout.source(60), record_families(layout)) {
+            // A template for one version may have next hops of both.
+            (None, (Some(_), None)) => field(ipv4, Convert::MappedIpv4),
+            (None, (None, Some(_))) => field(ipv6, Convert::Fixed),
+            (ip_version, (_, tells)) => Op::EitherFamily {
+                column,
+                ipv4,
+                ipv6,
+                ip_version: ip_version.or(tells),
+                what: FamilyValue::Address,
+            },
         }),
-        (Some(source), None) => Some(Op::Field {
-            column,
-            source,
-            convert: Convert::MappedIpv4,
-        }),
-        (None, Some(source)) => Some(Op::Field {
-            column,
-            source,
-            convert: Convert::Fixed,
-        }),
+        (Some(source), None) => Some(field(source, Convert::MappedIpv4)),
+        (None, Some(source)) => Some(field(source, Convert::Fixed)),
         (None, None) => None,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
-use super::options::OptionsState;
+use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
 use crate::sequence::SequenceTracker;
 use crate::staging::PlanId;
@@ -64,8 +64,8 @@ impl Default for Limits {
     }
 }
 
-/// Sessions of one address remembered per template id; exporters whose source port changes make many.
-const MAX_SESSIONS: usize = 64;
+/// Sessions of one address remembered, per template id and for their options data; exporters whose source port changes make many.
+pub(super) const MAX_SESSIONS: usize = 64;
 
 /// A template as one session defined it.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +137,9 @@ pub(crate) struct Domain {
     templates: HashMap<u16, Definitions, RandomState>,
     template_count: usize,
     template_fields: usize,
-    pub(crate) options: OptionsState,
+    /// Sessions that have defined templates of their own.
+    defining: Vec<Session>,
+    pub(crate) options: SessionOptions,
     pub(crate) sequence: SequenceTracker,
     pub(crate) waiting: VecDeque<WaitingSet>,
     pub(crate) waiting_octets: usize,
@@ -154,7 +156,8 @@ impl Domain {
             templates: HashMap::default(),
             template_count: 0,
             template_fields: 0,
-            options: OptionsState::default(),
+            defining: Vec::new(),
+            options: SessionOptions::default(),
             sequence: SequenceTracker::default(),
             waiting: VecDeque::new(),
             waiting_octets: 0,
@@ -163,6 +166,13 @@ impl Domain {
             lost: 0,
             last_seen_ns: 0,
         }
+    }
+
+    /// What options data has taught about the records of a session: its own, or where it defines no templates either and all
+    /// other sessions of the address agree, theirs.
+    pub(crate) fn options_of(&self, session: Session) -> Option<&OptionsState> {
+        self.options
+            .of(session, || !self.defining.contains(&session))
     }
 
     /// Templates known, over all sessions.
@@ -237,6 +247,12 @@ impl Domain {
             && self.template_fields + fields > limits.template_fields_per_domain
         {
             self.evict_oldest(evicted);
+        }
+        if !self.defining.contains(&session) {
+            if self.defining.len() >= MAX_SESSIONS {
+                self.defining.remove(0);
+            }
+            self.defining.push(session);
         }
         let definitions = self.templates.entry(template_id).or_default();
         if definitions.sessions.len() >= MAX_SESSIONS

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use super::cache::{MAX_SESSIONS, Session};
 use crate::bytes::be_uint;
 use crate::element::ElementId;
 use crate::kernel::Tile;
@@ -104,8 +105,8 @@ pub(crate) enum Subject {
     Sampling,
 }
 
-/// What the options data of one Observation Domain has taught so far.
-#[derive(Debug, Default)]
+/// What the options data of one Transport Session and Observation Domain has taught so far (FF-EN-01).
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct OptionsState {
     /// Rate by sampler or selector id: several are kept apart (FF-SMP-05).
     samplers: HashMap<u64, u32, RandomState>,
@@ -129,12 +130,7 @@ impl OptionsState {
     }
 
     /// Whether `learn` would change anything.
-    pub(crate) fn would_change(
-        &self,
-        subject: Subject,
-        fields: &OptionsFields,
-        tile: &Tile<'_>,
-    ) -> bool {
+    fn would_change(&self, subject: Subject, fields: &OptionsFields, tile: &Tile<'_>) -> bool {
         (0..tile.records).any(|record| {
             let taught = Lesson::read(subject, fields, tile, record);
             let teaches_rate = taught.rate.is_some_and(|rate| match taught.sampler {
@@ -150,7 +146,7 @@ impl OptionsState {
     }
 
     /// Takes in options records.
-    pub(crate) fn learn(&mut self, subject: Subject, fields: &OptionsFields, tile: &Tile<'_>) {
+    fn learn(&mut self, subject: Subject, fields: &OptionsFields, tile: &Tile<'_>) {
         for record in 0..tile.records {
             let taught = Lesson::read(subject, fields, tile, record);
             self.system_init_time_ms = taught.system_init_time_ms.or(self.system_init_time_ms);
@@ -165,6 +161,68 @@ impl OptionsState {
                 (_, None) => {}
             }
         }
+    }
+}
+
+/// What each session of an address has taught about one Observation Domain.
+#[derive(Debug, Default)]
+pub(crate) struct SessionOptions {
+    /// Most domains have one.
+    sessions: Vec<(Session, OptionsState)>,
+    /// All sessions have taught the same.
+    alike: bool,
+}
+
+impl SessionOptions {
+    /// What a session taught itself; else, if it `may_borrow`, what all others of the address agree on.
+    pub(super) fn of(
+        &self,
+        session: Session,
+        may_borrow: impl Fn() -> bool,
+    ) -> Option<&OptionsState> {
+        let own = self.sessions.iter().find(|(known, _)| *known == session);
+        let other = || self.sessions.first().filter(|_| self.alike && may_borrow());
+        own.or_else(other).map(|(_, state)| state)
+    }
+
+    /// Whether `learn` would change anything.
+    pub(crate) fn would_change(
+        &self,
+        session: Session,
+        subject: Subject,
+        fields: &OptionsFields,
+        tile: &Tile<'_>,
+    ) -> bool {
+        match self.sessions.iter().find(|(known, _)| *known == session) {
+            Some((_, state)) => state.would_change(subject, fields, tile),
+            None => OptionsState::default().would_change(subject, fields, tile),
+        }
+    }
+
+    /// Takes in options records of a session.
+    pub(crate) fn learn(
+        &mut self,
+        session: Session,
+        subject: Subject,
+        fields: &OptionsFields,
+        tile: &Tile<'_>,
+    ) {
+        let index = match self
+            .sessions
+            .iter()
+            .position(|(known, _)| *known == session)
+        {
+            Some(index) => index,
+            None => {
+                if self.sessions.len() >= MAX_SESSIONS {
+                    self.sessions.remove(0);
+                }
+                self.sessions.push((session, OptionsState::default()));
+                self.sessions.len() - 1
+            }
+        };
+        self.sessions[index].1.learn(subject, fields, tile);
+        self.alike = self.sessions.windows(2).all(|pair| pair[0].1 == pair[1].1);
     }
 }
 
