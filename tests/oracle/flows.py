@@ -42,7 +42,7 @@ def expected(messages: Iterable[Message]) -> list[Row]:
     for message in messages:
         boots.learn(message)
         rows += [row(values.elements(r), message, boots.of(message)) for r in message.records if not r.template.is_options]
-        late += [row(values.elements(r), r.message, boots.of(r.message)) for r in message.recovered if not r.template.is_options]
+        late += [row(values.elements(r), r.message, boots.of(r.message)) for r in message.brought_back if not r.template.is_options]
     return rows + late
 
 

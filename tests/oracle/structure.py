@@ -84,8 +84,9 @@ class Message:
     waiting: list[tuple[int, bytes]] = field(default_factory=list)
     expired: list[tuple[int, bytes]] = field(default_factory=list)  # waited too long
     outdated: list[tuple[int, bytes]] = field(default_factory=list)  # their template was too old
-    recovered: list[Record] = field(default_factory=list)
+    recovered: list[Record] = field(default_factory=list)  # of this message, when its template came with a later one
     recovered_sets: int = 0
+    brought_back: list[Record] = field(default_factory=list)  # of earlier messages, by this one's templates
 
 
 class Walker:
@@ -157,23 +158,26 @@ class Walker:
         message.waiting += [(set_id, body) for _, set_id, body in waiting]
         self._sessions[key] = templates
         self._waiting.setdefault(key, []).extend(waiting)
-        self._recover(key, templates, learned, now_ns)
+        message.brought_back = self._recover(key, templates, learned, now_ns)
 
-    def _recover(self, key: tuple, templates: dict[tuple, Known], learned: set[int], now_ns: int) -> None:
+    def _recover(self, key: tuple, templates: dict[tuple, Known], learned: set[int], now_ns: int) -> list[Record]:
         """Data that came before its template (RFC 3954 section 9, RFC 7011 section 9)."""
-        still = []
+        still, brought_back = [], []
         for message, set_id, body in self._waiting[key]:
             found = _find(templates, message.datagram.source_port, set_id) if set_id in learned else None
             if now_ns - message.datagram.time_ns > WAITING_NS:
                 message.expired.append((set_id, body))
             elif found:
-                message.recovered += _records(message, set_id, found[0], body)
+                records = _records(message, set_id, found[0], body)
+                message.recovered += records
+                brought_back += records
                 message.recovered_sets += 1
             else:
                 still.append((message, set_id, body))
                 continue
             message.waiting.remove((set_id, body))
         self._waiting[key] = still
+        return brought_back
 
 
 def _find(templates: dict[tuple, Known], port: int, template_id: int) -> Known | None:
