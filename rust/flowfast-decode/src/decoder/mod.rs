@@ -445,24 +445,8 @@ impl Decoder {
         } else {
             self.stats.records_absorbed += records;
         }
-        let Self {
-            plans,
-            tables,
-            domains,
-            stats,
-            ..
-        } = self;
-        plans.append(
-            plan_id,
-            body,
-            pieces,
-            run,
-            &mut RowSink {
-                tables,
-                domains,
-                stats,
-            },
-        );
+        let (plans, mut rows) = self.plans_and_rows();
+        plans.append(plan_id, body, pieces, run, &mut rows);
     }
 
     /// Takes in what the records of a set teach, if they are options data that is understood. Rows already staged were sent
@@ -504,19 +488,19 @@ impl Decoder {
             .learn(run.context.session, subject, &fields, &records);
     }
 
+    /// The plans, and where the rows they give go: apart, so that both can be changed at once.
+    fn plans_and_rows(&mut self) -> (&mut PlanStore, RowSink<'_>) {
+        let rows = RowSink {
+            tables: &mut self.tables,
+            domains: &self.domains,
+            stats: &mut self.stats,
+        };
+        (&mut self.plans, rows)
+    }
+
     fn transpose_all(&mut self) {
-        let Self {
-            plans,
-            tables,
-            domains,
-            stats,
-            ..
-        } = self;
-        plans.transpose_all(&mut RowSink {
-            tables,
-            domains,
-            stats,
-        });
+        let (plans, mut rows) = self.plans_and_rows();
+        plans.transpose_all(&mut rows);
     }
 
     fn drop_unused_plans(&mut self) {
