@@ -37,4 +37,4 @@ pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, SetLoss, Warning};
 pub use schema::{FLOW_COLUMNS, FlowColumn, Profile, SchemaKind};
 pub use stats::{Counter, Stats};
-pub use template::cache::Limits;
+pub use template::limits::Limits;

@@ -229,6 +229,33 @@ fn data_before_their_template_are_recovered() {
 }
 
 #[test]
+fn options_data_that_waited_too_long_teaches_nothing() {
+    // FF-V9-07: systemInitTimeMilliseconds would be the base of flowStartSysUpTime (FF-EN-07), but for its age.
+    for (waited_s, known) in [(29, true), (31, false)] {
+        let mut ledger = Ledger::new(SchemaKind::Wire);
+        let init_time = 1_699_999_000_000u64.to_be_bytes();
+        ledger.feed(
+            HERE,
+            &ipfix(0, 1, &[set(257, &[&[0; 4], &init_time[..]].concat())]),
+        );
+        let later = HERE.after_s(waited_s);
+        let define = [
+            templates(&[template(256, &[iana(22, 4)])]),
+            options_templates(&[options_template(257, 1, &[iana(149, 4), iana(160, 8)])]),
+        ];
+        ledger.feed(later, &ipfix(1, 1, &define));
+        ledger.feed(later, &ipfix(1, 1, &[set(256, &[0, 0, 0, 9])]));
+        assert_eq!(ledger.sets_lost(SetLoss::NoTemplate), u64::from(!known));
+        let start = ledger
+            .only_flows()
+            .column_by_name("flowStartMilliseconds")
+            .unwrap()
+            .clone();
+        assert_eq!(start.null_count(), usize::from(!known), "{waited_s}");
+    }
+}
+
+#[test]
 fn a_set_that_waited_may_prove_malformed() {
     let mut ledger = flows();
     ledger.feed(HERE, &ipfix(0, 1, &[set(256, &[200, 1, 2])]));

@@ -6,7 +6,8 @@ use super::Decoder;
 use crate::error::SetLoss;
 use crate::format;
 use crate::template::RecordKind;
-use crate::template::cache::{Lookup, WaitingSet};
+use crate::template::cache::Lookup;
+use crate::template::domain::WaitingSet;
 
 /// Sets that have waited too long are looked for so often, by the datagrams' clock: how often batches are taken has no influence.
 pub(super) const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
@@ -54,7 +55,15 @@ impl Decoder {
             .into_iter()
             .partition(|set| template_ids.binary_search(&set.template_id).is_ok());
         domain.waiting = waiting;
+        // What has waited too long teaches nothing either.
         let horizon_ns = now_ns.saturating_sub(self.limits.waiting_ns);
+        let (ready, too_old): (Vec<_>, Vec<_>) = ready
+            .into_iter()
+            .partition(|set| set.context.received_ns >= horizon_ns);
+        for set in too_old {
+            self.unwait(&set);
+            self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+        }
         // The exporter's clock first: Flow Records wait beside the options data that tells it.
         for set in &ready {
             if let Lookup::Found(plan) =
@@ -65,11 +74,6 @@ impl Decoder {
             }
         }
         for set in ready {
-            if set.context.received_ns < horizon_ns {
-                self.unwait(&set);
-                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
-                continue;
-            }
             match self.lookup(domain_index, set.session, set.template_id, now_ns) {
                 Lookup::Found(plan) => {
                     self.unwait(&set);

@@ -7,7 +7,7 @@ use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
-use crate::template::cache::DomainKey;
+use crate::template::domain::DomainKey;
 use crate::template::{Definition, FieldSpecifier, RecordKind};
 use crate::wire::fixed::{FixedPacket, Layout, layouts};
 

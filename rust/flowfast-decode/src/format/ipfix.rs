@@ -7,7 +7,7 @@ use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
-use crate::template::cache::DomainKey;
+use crate::template::domain::DomainKey;
 use crate::wire::ipfix::{IpfixMessage, TemplateRecord, TemplateRecords, set_id};
 
 pub(super) const FORMAT: Format = Format {

@@ -8,7 +8,7 @@ use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
 use crate::template::VARIABLE;
-use crate::template::cache::DomainKey;
+use crate::template::domain::DomainKey;
 use crate::wire::netflow9::{Netflow9Packet, TemplateRecords, set_id};
 
 pub(super) const FORMAT: Format = Format {

@@ -14,7 +14,7 @@ use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::Units;
 use crate::staging::PlanId;
-use crate::template::cache::DomainKey;
+use crate::template::domain::DomainKey;
 use crate::template::{Definition, RecordKind};
 use crate::wire::sflow::datagram::{SflowDatagram, Version, tagged};
 use crate::wire::sflow::record::{Field, RecordBuilder};

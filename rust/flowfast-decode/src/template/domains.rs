@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::cache::{Domain, DomainKey};
+use super::domain::{Domain, DomainKey};
 use crate::staging::PlanId;
 
 /// All Observation Domains, by key and by a stable index.
@@ -67,7 +67,7 @@ impl Domains {
             if let Some(domain) = self.slots[index].take() {
                 self.index.remove(&domain.key);
                 self.free.push(index);
-                let plans = domain.plans().collect();
+                let plans = domain.templates.plans().collect();
                 evicted.push((domain, plans));
             }
         }

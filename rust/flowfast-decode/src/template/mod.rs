@@ -1,7 +1,9 @@
 //! Templates (RFC 7011 section 3.4): what a data record looks like.
 
 pub(crate) mod cache;
+pub(crate) mod domain;
 pub(crate) mod domains;
+pub(crate) mod limits;
 pub(crate) mod options;
 
 use crate::element::ElementId;

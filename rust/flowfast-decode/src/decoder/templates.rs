@@ -1,0 +1,99 @@
+//! Templates and their plans.
+
+use super::Decoder;
+use crate::error::Warning;
+use crate::plan::Layout;
+use crate::staging::PlanId;
+use crate::template::cache::{Lookup, Session, Stored};
+use crate::template::{Definition, RecordKind};
+
+impl Decoder {
+    /// The plan of a fixed format's layout.
+    pub(crate) fn fixed_plan(&self, layout_index: usize) -> PlanId {
+        self.fixed_plans[layout_index]
+    }
+
+    /// The plan of a template, with one more reference to it; `None` if its records would have no length.
+    pub(crate) fn intern(&mut self, definition: Definition) -> Option<PlanId> {
+        let Self {
+            plans,
+            tables,
+            stats,
+            ..
+        } = self;
+        plans.intern(definition, |definition| {
+            Some(tables.compile(&Layout::new(definition)?, stats))
+        })
+    }
+
+    /// What the records of a plan are.
+    pub(crate) fn kind(&self, plan: PlanId) -> Option<RecordKind> {
+        self.plans.get(plan).map(|plan| plan.kind)
+    }
+
+    pub(crate) fn release(&mut self, plan: PlanId) {
+        self.plans.release(plan);
+    }
+
+    pub(crate) fn lookup(
+        &self,
+        domain_index: usize,
+        session: Session,
+        template_id: u16,
+        now_ns: i64,
+    ) -> Lookup {
+        match self.domains.get(domain_index) {
+            Some(domain) => domain
+                .templates
+                .lookup(session, template_id, now_ns, &self.limits),
+            None => Lookup::Missing,
+        }
+    }
+
+    pub(crate) fn count_template(&mut self, kind: RecordKind) {
+        if kind == RecordKind::Options {
+            self.stats.options_templates_received += 1;
+        } else {
+            self.stats.templates_received += 1;
+        }
+    }
+
+    /// Puts a template into effect; `true` if it is not the one that was.
+    pub(crate) fn store_template(
+        &mut self,
+        domain_index: usize,
+        session: Session,
+        template_id: u16,
+        plan: PlanId,
+        now_ns: i64,
+    ) -> bool {
+        let mut evicted = Vec::new();
+        let fields = self.plans.fields_of(plan);
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            self.plans.release(plan);
+            return false;
+        };
+        let stored = domain.templates.store(
+            session,
+            template_id,
+            (plan, fields),
+            now_ns,
+            &self.limits,
+            &mut evicted,
+        );
+        match stored {
+            Stored::New => self.templates += 1,
+            Stored::Refreshed => self.plans.release(plan),
+            Stored::Redefined(before) => {
+                self.stats.warn(Warning::TemplateRedefined);
+                self.plans.release(before);
+            }
+        }
+        self.templates -= evicted.len();
+        self.stats.warnings[Warning::TemplateEvicted as usize] += evicted.len() as u64;
+        evicted
+            .into_iter()
+            .for_each(|plan| self.plans.release(plan));
+        stored != Stored::Refreshed
+    }
+}

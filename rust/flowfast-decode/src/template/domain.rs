@@ -1,0 +1,80 @@
+//! Everything known of one Observation Domain.
+
+use std::collections::VecDeque;
+
+use super::cache::{Session, TemplateCache};
+use super::options::{OptionsState, SessionOptions};
+use crate::batch::{FormatCode, MessageContext, Run};
+use crate::sequence::SequenceTracker;
+
+/// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DomainKey {
+    pub(crate) exporter: [u8; 16],
+    pub(crate) format: FormatCode,
+    /// Observation Domain id; for v8 with the aggregation method, which has a sequence of its own (FF-NF-03).
+    pub(crate) domain: u32,
+}
+
+/// A data set that came before its template.
+#[derive(Debug)]
+pub(crate) struct WaitingSet {
+    pub(crate) template_id: u16,
+    pub(crate) session: Session,
+    pub(crate) context: MessageContext,
+    pub(crate) body: Box<[u8]>,
+}
+
+impl WaitingSet {
+    /// Its records as consecutive rows of their message.
+    pub(crate) fn run(&self, records: usize) -> Run {
+        Run {
+            records,
+            context: self.context,
+        }
+    }
+
+    /// Octets it takes of what may wait: a set of few octets, or none, takes memory all the same.
+    pub(crate) fn cost(&self) -> usize {
+        size_of::<Self>() + self.body.len()
+    }
+}
+
+/// Everything known of one Observation Domain.
+#[derive(Debug)]
+pub(crate) struct Domain {
+    pub(crate) key: DomainKey,
+    pub(crate) templates: TemplateCache,
+    pub(crate) options: SessionOptions,
+    pub(crate) sequence: SequenceTracker,
+    pub(crate) waiting: VecDeque<WaitingSet>,
+    pub(crate) waiting_octets: usize,
+    pub(crate) datagrams: u64,
+    pub(crate) records: u64,
+    pub(crate) lost: u64,
+    pub(crate) last_seen_ns: i64,
+}
+
+impl Domain {
+    pub(super) fn new(key: DomainKey) -> Self {
+        Self {
+            key,
+            templates: TemplateCache::default(),
+            options: SessionOptions::default(),
+            sequence: SequenceTracker::default(),
+            waiting: VecDeque::new(),
+            waiting_octets: 0,
+            datagrams: 0,
+            records: 0,
+            lost: 0,
+            last_seen_ns: 0,
+        }
+    }
+
+    /// What options data has taught about the records of a session: its own, or where it defines no templates either and all
+    /// other sessions of the address agree, theirs.
+    pub(crate) fn options_of(&self, session: Session) -> Option<&OptionsState> {
+        self.options
+            .of(session, || !self.templates.is_defining(session))
+    }
+}
