@@ -119,6 +119,8 @@ faults! {
         MalformedRecord = "malformed_record",
         /// sFlow records beyond the number that one sample can have, skipped by length.
         ExcessRecord = "excess_record",
+        /// Sampling rates and names of options data not kept, to stay within a bound (FF-RB-04).
+        OptionsRefused = "options_refused",
         /// Exporter restarts seen (FF-Q-06).
         ExporterRestart = "exporter_restart",
     }

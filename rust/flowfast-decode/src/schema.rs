@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::element::{self, ElementId, sflow};
 use crate::error::OptionsError;
+use crate::template::options::Naming;
 
 /// Which schema records are decoded into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(crate) enum Value {
     Mac,
     Text,
     Octets,
+    /// Told by options data, unless the record has it itself.
+    Name(Naming),
     // Read from several fields.
     FlowStart,
     FlowEnd,
@@ -135,7 +138,7 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("observation_domain_id", "where from", Standard, Domain, &[], "Observation Domain (RFC 7011); v9 Source ID; v5-v8 engine type * 256 + engine id; sFlow v5 sub-agent id"),
         column("sequence_num", "where from", Standard, Sequence, &[], "Sequence number of the message, in the format's own unit"),
         column("template_id", "where from", Standard, TemplateId, &[], "Template the record was decoded with; null for v1-v8 and sFlow"),
-        column("sampling_rate", "where from", Minimal, SamplingRate, &[of(34), of(305), of(50)], "One in so many packets was seen; 1 unsampled, 0 unknown"),
+        column("sampling_rate", "where from", Minimal, SamplingRate, &[of(34), of(50), of(305), of(310), of(311), of(307)], "One in so many packets was seen; 1 unsampled, 0 unknown"),
         column("sampling_source", "where from", Standard, SamplingSource, &[], "Where sampling_rate comes from: none, header, options, record, config"),
 
         column("time_flow_start", "flow", Minimal, FlowStart, &[of(156), of(154), of(152), of(150), of(158), of(22), of(323), of(324), of(325), of(322)], "First packet of the flow (or time of the event), microseconds UTC"),
@@ -180,6 +183,13 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("in_vrf", "path", Standard, U32, &[of(234)], "VRF it came in by"),
         column("out_vrf", "path", Standard, U32, &[of(235)], "VRF it left by"),
 
+        column("in_if_name", "path", Full, Name(Naming::Interface), &[of(10), of(252)], "Name of in_if, by the exporter's options data"),
+        column("out_if_name", "path", Full, Name(Naming::Interface), &[of(14), of(253)], "Name of out_if, by the exporter's options data"),
+        column("in_if_description", "path", Full, Name(Naming::InterfaceDescription), &[of(10), of(252)], "Description of in_if, by the exporter's options data"),
+        column("out_if_description", "path", Full, Name(Naming::InterfaceDescription), &[of(14), of(253)], "Description of out_if, by the exporter's options data"),
+        column("in_vrf_name", "path", Full, Name(Naming::Vrf), &[of(234)], "Name of in_vrf, by the exporter's options data"),
+        column("out_vrf_name", "path", Full, Name(Naming::Vrf), &[of(235)], "Name of out_vrf, by the exporter's options data"),
+
         column("post_nat_src_addr", "events", Standard, Address, &[of(225), of(281)], "Source address after translation"),
         column("post_nat_dst_addr", "events", Standard, Address, &[of(226), of(282)], "Destination address after translation"),
         column("post_nat_src_port", "events", Standard, U16, &[of(227)], "Source port after translation"),
@@ -188,7 +198,11 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("firewall_event", "events", Standard, U8, &[of(233)], "1 created, 2 deleted, 3 denied, 4 alert, 5 update"),
         column("user_name", "events", Standard, Text, &[of(371), of(0x2_0000 + 40000), of(0x2_0000 + 56702)], "User"),
         column("application_id", "events", Standard, Octets, &[of(95)], "Application id (RFC 6759): engine id, selector"),
-        column("application_name", "events", Standard, Text, &[of(96), of(0x2_0000 + 56701)], "Application"),
+        column("application_name", "events", Standard, Name(Naming::Application), &[of(96), of(0x2_0000 + 56701), of(95)], "Application: as the record says, or the exporter's options data of application_id"),
+        column("application_description", "events", Full, Name(Naming::ApplicationDescription), &[of(94), of(95)], "Description of the application, from where its name is"),
+        column("application_category", "events", Full, Name(Naming::ApplicationCategory), &[of(372), of(95)], "Category of the application (RFC 6759 section 7), from where its name is"),
+        column("application_sub_category", "events", Full, Name(Naming::ApplicationSubCategory), &[of(373), of(95)], "Sub-category of the application, from where its name is"),
+        column("application_group", "events", Full, Name(Naming::ApplicationGroup), &[of(374), of(95)], "Group of the application, from where its name is"),
 
         column("reverse_bytes", "reverse", Standard, U64, &[reverse(1), reverse(85), of(232)], "Octets of the reverse direction (RFC 5103)"),
         column("reverse_packets", "reverse", Standard, U64, &[reverse(2), reverse(86), of(299)], "Packets of the reverse direction (RFC 5103)"),
@@ -214,7 +228,7 @@ impl FlowColumn {
             Value::TemplateId | Value::U16 | Value::EtherType => DataType::UInt16,
             Value::U8 | Value::PrefixLength | Value::IcmpType | Value::IcmpCode => DataType::UInt8,
             Value::U64 | Value::Mac | Value::BytesScaled | Value::PacketsScaled => DataType::UInt64,
-            Value::Text => DataType::Utf8,
+            Value::Text | Value::Name(_) => DataType::Utf8,
             Value::Octets => DataType::Binary,
             Value::MplsLabels => {
                 DataType::List(Arc::new(Field::new("item", DataType::UInt32, false)))

@@ -19,6 +19,8 @@ pub const LIMITS: Limits = Limits {
     waiting_octets_per_domain: 4096,
     waiting_octets: 16384,
     waiting_ns: 5_000_000_000,
+    options_octets_per_session: 2048,
+    options_octets: 16384,
 };
 
 /// A decoder and the rows that it has given.

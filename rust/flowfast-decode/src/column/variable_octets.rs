@@ -59,12 +59,14 @@ impl VariableOctets {
         misfits
     }
 
+    /// The array; the next batch starts with this one's capacity.
     pub(super) fn finish(&mut self, data_type: &DataType) -> ArrayRef {
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(
-            &mut self.offsets,
-            vec![0],
-        )));
-        let octets = Buffer::from_vec(std::mem::take(&mut self.octets));
+        let mut next = Vec::with_capacity(self.offsets.len());
+        next.push(0);
+        let offsets = std::mem::replace(&mut self.offsets, next);
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        let next = Vec::with_capacity(self.octets.len());
+        let octets = Buffer::from_vec(std::mem::replace(&mut self.octets, next));
         let nulls = self.nulls.finish();
         match data_type {
             DataType::Utf8 => Arc::new(StringArray::new(offsets, octets, nulls)),

@@ -102,6 +102,7 @@ impl Decoder {
         for (domain, plans) in self.domains.evict_oldest() {
             self.stats.warn(Warning::ExporterEvicted);
             self.templates -= plans.len();
+            self.options_octets -= domain.options.octets();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
             for set in domain.waiting {
                 self.unwait(&set);

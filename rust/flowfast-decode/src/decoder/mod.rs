@@ -88,6 +88,8 @@ pub struct Decoder {
     waiting_octets: usize,
     /// Templates of all domains.
     templates: usize,
+    /// Octets of what options data taught, over all domains.
+    options_octets: usize,
     /// When the current datagram was received. Captures may go back in time.
     now_ns: i64,
     /// When sets that had waited too long were last looked for.
@@ -114,6 +116,7 @@ impl Decoder {
             fixed_plans: Vec::new(),
             waiting_octets: 0,
             templates: 0,
+            options_octets: 0,
             now_ns: i64::MIN,
             expired_ns: i64::MIN,
             steps: Vec::new(),

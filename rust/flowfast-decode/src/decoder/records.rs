@@ -1,12 +1,14 @@
 //! The way of a record that its message has proved well-formed: what it teaches, then its plan's stage.
 
 use super::Decoder;
-use crate::batch::Run;
-use crate::error::DecodeError;
+use crate::batch::{MessageContext, Run};
+use crate::error::{DecodeError, Warning};
+use crate::kernel::Tile;
 use crate::plan::Piece;
 use crate::staging::{PlanId, PlanStore, RowSink, tile};
 use crate::template::RecordKind;
-use crate::template::options::Subject;
+use crate::template::domain::Domain;
+use crate::template::options::{OptionsFields, Subject};
 
 impl Decoder {
     /// Counts the records of a set and finds their fields, by a plan.
@@ -30,7 +32,7 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
-        self.learn(Subject::Sampling, plan_id, body, pieces, run);
+        self.learn(Subject::Names, plan_id, body, pieces, run);
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };
@@ -64,33 +66,55 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
-        let options = self
-            .plans
-            .get(plan_id)
-            .and_then(|plan| Some((plan, plan.options?)));
-        let Some((plan, fields)) = options else {
+        let plan = self.plans.get(plan_id);
+        if plan.is_none_or(|plan| plan.options.is_none()) {
+            return;
+        }
+        let (session, room) = (run.context.session, self.options_room(run.context));
+        let Some((domain, fields, records)) = self.lesson(plan_id, body, pieces, run) else {
             return;
         };
-        let records = tile(plan, body, pieces, run.records);
-        let domain = self.domains.get(run.context.domain_index);
-        if !domain.is_some_and(|domain| {
-            domain
-                .options
-                .would_change(run.context.session, subject, &fields, &records)
-        }) {
+        let foreseen = (domain.options).foresee(session, subject, fields, &records, room);
+        if !foreseen.changes {
+            self.stats.warnings[Warning::OptionsRefused as usize] += foreseen.refused;
             return;
         }
         self.transpose_all();
-        let (Some(plan), Some(domain)) = (
-            self.plans.get(plan_id),
-            self.domains.get_mut(run.context.domain_index),
-        ) else {
+        let Some((domain, fields, records)) = self.lesson(plan_id, body, pieces, run) else {
             return;
         };
-        let records = tile(plan, body, pieces, run.records);
-        domain
-            .options
-            .learn(run.context.session, subject, &fields, &records);
+        let before = domain.options.octets();
+        let outcome = (domain.options).learn(session, subject, fields, &records, room);
+        let after = domain.options.octets();
+        self.options_octets = self.options_octets + after - before;
+        self.stats.warnings[Warning::OptionsRefused as usize] += outcome.refused;
+    }
+
+    /// Records of options data, what their template tells of, and whom they teach about; `None` if it tells nothing.
+    fn lesson<'a>(
+        &'a mut self,
+        plan_id: PlanId,
+        body: &'a [u8],
+        pieces: &'a [Piece],
+        run: Run,
+    ) -> Option<(&'a mut Domain, &'a OptionsFields, Tile<'a>)> {
+        let plan = self.plans.get(plan_id)?;
+        let fields = plan.options.as_ref()?;
+        let domain = self.domains.get_mut(run.context.domain_index)?;
+        Some((domain, fields, tile(plan, body, pieces, run.records)))
+    }
+
+    /// Octets that what a session's options data teaches may take.
+    fn options_room(&self, context: MessageContext) -> usize {
+        let free = self
+            .limits
+            .options_octets
+            .saturating_sub(self.options_octets);
+        let own = self
+            .domains
+            .get(context.domain_index)
+            .map_or(0, |domain| domain.options.octets_of(context.session));
+        (own + free).min(self.limits.options_octets_per_session)
     }
 
     /// The plans, and where the rows they give go: apart, so that both can be changed at once.

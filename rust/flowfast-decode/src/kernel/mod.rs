@@ -16,7 +16,7 @@ use crate::stats::Stats;
 use crate::template::options::OptionsState;
 
 use field::append_field;
-use several::{append_either, append_sampling, label_stack};
+use several::{append_either, append_names, append_sampling, label_stack};
 use time::{signed_offset, uptime_to_ms};
 
 /// Records of one plan, end to end: those of a set, or staged from many.
@@ -239,8 +239,9 @@ fn execute_op(
         Op::Sampling {
             rate,
             source,
-            fields,
+            ref fields,
         } => append_sampling(table, tile, rate, source, fields, around),
+        Op::Name { column, of, id } => append_names(table, tile, column, of, id, around, stats),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::field::{ipv6, mapped_ipv4};
 use super::{Surroundings, Tile};
-use crate::batch::{MessageContext, Table};
+use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::be_uint;
 use crate::column::Column;
+use crate::error::Warning;
 use crate::plan::{FamilyValue, FieldSource, SamplingFields, sampling_source};
 use crate::schema::SAMPLING_SOURCES;
-use crate::template::options::{saturate, systematic_rate};
+use crate::stats::Stats;
+use crate::template::options::{Naming, OptionsState, RateKey, rate_as_integer};
 
 /// Labels, top first, down to the bottom of the stack (RFC 3032 section 2.1); entries of zeros are unused.
 pub(super) fn label_stack(entries: impl Iterator<Item = u32>) -> impl Iterator<Item = u32> {
@@ -71,25 +73,27 @@ fn is_set(octets: &[u8]) -> bool {
     octets.iter().any(|&octet| octet != 0)
 }
 
-/// FF-SMP-02: the record, then options by sampler, then options of the exporter, then the header; 0 where none tells.
+/// FF-SMP-02: the record, then options by sampler, by interface, of the exporter, then the header; 0 where none tells.
 pub(super) fn append_sampling(
     table: &mut Table,
     tile: &Tile<'_>,
     rate: Option<usize>,
     source: Option<usize>,
-    fields: SamplingFields,
+    fields: &SamplingFields,
     around: &Surroundings<'_>,
 ) {
-    // Where no field tells, all records of a run are alike.
-    let is_per_run = fields == SamplingFields::default();
     let each = |append: &mut dyn FnMut((u32, u8), usize)| {
         let mut record = 0;
         for run in around.runs {
+            let options = (around.options)(&run.context);
+            // Where neither a field nor options data makes a difference, all records of a run are alike.
+            let may_differ =
+                fields.rate.is_some() || options.is_some_and(|options| options.has_several_rates());
+            let step = if may_differ { 1 } else { run.records };
             let end = record + run.records;
-            let step = if is_per_run { run.records } else { 1 };
             while record < end {
                 append(
-                    sampling_of(tile, record, fields, &run.context, around),
+                    sampling_of(tile, record, fields, &run.context, options),
                     step,
                 );
                 record += step;
@@ -110,35 +114,90 @@ pub(super) fn append_sampling(
 fn sampling_of(
     tile: &Tile<'_>,
     record: usize,
-    fields: SamplingFields,
+    fields: &SamplingFields,
     context: &MessageContext,
-    around: &Surroundings<'_>,
+    options: Option<&OptionsState>,
 ) -> (u32, u8) {
-    let read = |source: FieldSource| be_uint(tile.field(record, source)).0;
-    let in_record = match fields {
-        // FF-SMP-04: 0 or 1 is unsampled.
-        SamplingFields {
-            interval: Some(interval),
-            ..
-        } => Some(saturate(read(interval).max(1))),
-        SamplingFields {
-            packet_interval: Some(interval),
-            packet_space: Some(space),
-            ..
-        } => Some(systematic_rate(read(interval), read(space))),
-        _ => None,
-    };
+    let in_record = fields.rate.and_then(|fields| fields.rate(tile, record));
     if let Some(rate) = in_record {
-        return (rate, sampling_source::RECORD);
+        return (rate_as_integer(rate), sampling_source::RECORD);
     }
-    let options = (around.options)(context);
-    if let Some(rate) = options.and_then(|options| options.sampling_rate(fields.sampler.map(read)))
+    if let Some(rate) =
+        options.and_then(|options| rate_taught(tile, record, fields, context, options))
     {
-        return (rate, sampling_source::OPTIONS);
+        return (rate_as_integer(rate), sampling_source::OPTIONS);
     }
     match context.header_sampling_rate {
         Some(rate) => (rate, sampling_source::HEADER),
         None => (0, sampling_source::NONE),
+    }
+}
+
+/// What options data says of the record's sampler; else of its interface, the one where it was sampled first; else of larger parts
+/// of the exporter.
+fn rate_taught(
+    tile: &Tile<'_>,
+    record: usize,
+    fields: &SamplingFields,
+    context: &MessageContext,
+    options: &OptionsState,
+) -> Option<f64> {
+    if !options.has_several_rates() {
+        return options.rate(RateKey::Exporter);
+    }
+    let read = |source: FieldSource| be_uint(tile.field(record, source)).0;
+    let [ingress, egress] = fields.interfaces;
+    let leaves = fields
+        .direction
+        .is_some_and(|direction| read(direction) == 1);
+    let (first, second) = if leaves {
+        (egress, ingress)
+    } else {
+        (ingress, egress)
+    };
+    let keys = [
+        fields.sampler.map(|id| RateKey::Sampler(read(id))),
+        fields.sequence.map(|id| RateKey::Sequence(read(id))),
+        first.map(|id| RateKey::Interface(read(id))),
+        second.map(|id| RateKey::Interface(read(id))),
+        fields.line_card.map(|id| RateKey::LineCard(read(id))),
+        context.template_id.map(|id| RateKey::Template(id.into())),
+        Some(RateKey::Exporter),
+    ];
+    keys.into_iter().flatten().find_map(|key| options.rate(key))
+}
+
+/// What the exporter calls what a field refers to; null where it has not said.
+pub(super) fn append_names(
+    table: &mut Table,
+    tile: &Tile<'_>,
+    column: usize,
+    of: Naming,
+    id: FieldSource,
+    around: &Surroundings<'_>,
+    stats: &mut Stats,
+) {
+    let named = |run: &Run| (around.options)(&run.context).filter(|options| options.has_names(of));
+    // Most exporters send no names: their rows are padded at the flush.
+    if around.runs.iter().all(|run| named(run).is_none()) {
+        return;
+    }
+    let Some(Column::Variable(column)) = table.field(column) else {
+        return;
+    };
+    let mut record = 0;
+    for run in around.runs {
+        let records = record..record + run.records;
+        record = records.end;
+        let Some(options) = named(run) else {
+            column.append_nulls(run.records);
+            continue;
+        };
+        let names = records.map(|record| {
+            let name = options.name(of.key(tile.field(record, id))?)?;
+            Some(name.as_bytes())
+        });
+        stats.warnings[Warning::ValueOutOfRange as usize] += column.extend_optional(names);
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Edge, FamilyValue, FieldSource, Layout, Op, SamplingFields};
 use crate::convert::{Convert, TimeFormat, UNSIGNED};
 use crate::element::ElementId;
 use crate::schema::{FlowColumn, Value};
+use crate::template::options::{Naming, RateFields};
 
 /// Compiles what fills one column of the `flows` schema; nothing if no field does. `columns`: of the sampling pair.
 pub(crate) fn flow_ops(layout: &Layout<'_>, column: usize, flow: &FlowColumn, ops: &mut Vec<Op>) {
@@ -32,6 +33,7 @@ pub(crate) fn flow_ops(layout: &Layout<'_>, column: usize, flow: &FlowColumn, op
                 convert: UNSIGNED,
             })
         }),
+        Value::Name(of) => name(layout, column, flow, of),
         Value::Text | Value::Octets => flow.feeds.iter().find_map(|feed| {
             let (source, _, _, convert) = layout.legal(feed.element)?;
             Some(Op::Field {
@@ -68,6 +70,21 @@ fn unsigned(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op>
             column,
             source,
             convert,
+        })
+    })
+}
+
+/// The name in the record itself, or of what the record refers to by a number.
+fn name(layout: &Layout<'_>, column: usize, flow: &FlowColumn, of: Naming) -> Option<Op> {
+    flow.feeds.iter().find_map(|feed| {
+        let (id, _, arrow, convert) = layout.legal(feed.element)?;
+        Some(match arrow {
+            DataType::Utf8 => Op::Field {
+                column,
+                source: id,
+                convert,
+            },
+            _ => Op::Name { column, of, id },
         })
     })
 }
@@ -249,12 +266,14 @@ fn mpls_labels(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<
 }
 
 fn sampling(layout: &Layout<'_>, rate: Option<usize>, source: Option<usize>) -> Op {
-    let fields = SamplingFields {
-        interval: layout.source(34).or(layout.source(50)),
-        packet_interval: layout.source(305),
-        packet_space: layout.source(306),
+    let fields = Box::new(SamplingFields {
+        rate: RateFields::find(layout),
         sampler: layout.source(48).or(layout.source(302)),
-    };
+        sequence: layout.source(301),
+        interfaces: [layout.source(10), layout.source(14)],
+        direction: layout.source(61),
+        line_card: layout.source(141),
+    });
     Op::Sampling {
         rate,
         source,

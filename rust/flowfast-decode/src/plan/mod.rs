@@ -8,7 +8,7 @@ use arrow_schema::{DataType, TimeUnit};
 use crate::convert::{Convert, natural};
 use crate::element::{AbstractDataType, ElementId, PADDING_OCTETS};
 use crate::schema::SAMPLING_SOURCES;
-use crate::template::options::OptionsFields;
+use crate::template::options::{Naming, OptionsFields, RateFields};
 use crate::template::{Definition, RecordKind, VARIABLE};
 
 pub(crate) use flows::{flow_ops, uptime};
@@ -75,7 +75,13 @@ pub(crate) enum Op {
     Sampling {
         rate: Option<usize>,
         source: Option<usize>,
-        fields: SamplingFields,
+        fields: Box<SamplingFields>,
+    },
+    /// What the exporter calls what a field refers to, as of the record's time (FF-EN-01).
+    Name {
+        column: usize,
+        of: Naming,
+        id: FieldSource,
     },
 }
 
@@ -94,16 +100,20 @@ pub(crate) enum FamilyValue {
     EtherType,
 }
 
-/// Fields of a record that tell its sampling rate.
+/// Fields of a record that tell its sampling rate, or by what it was sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SamplingFields {
-    /// 34 samplingInterval or 50 samplerRandomInterval.
-    pub(crate) interval: Option<FieldSource>,
-    /// 305 samplingPacketInterval and 306 samplingPacketSpace.
-    pub(crate) packet_interval: Option<FieldSource>,
-    pub(crate) packet_space: Option<FieldSource>,
+    pub(crate) rate: Option<RateFields>,
     /// 48 samplerId or 302 selectorId.
     pub(crate) sampler: Option<FieldSource>,
+    /// 301 selectionSequenceId.
+    pub(crate) sequence: Option<FieldSource>,
+    /// 10 ingressInterface and 14 egressInterface.
+    pub(crate) interfaces: [Option<FieldSource>; 2],
+    /// 61 flowDirection: egress flows are sampled where they leave.
+    pub(crate) direction: Option<FieldSource>,
+    /// 141 lineCardId.
+    pub(crate) line_card: Option<FieldSource>,
 }
 
 /// Keys of `SAMPLING_SOURCES`.

@@ -21,6 +21,10 @@ pub struct Limits {
     pub waiting_octets: usize,
     /// How long they wait. Nanoseconds.
     pub waiting_ns: i64,
+    /// Octets of what options data teaches - sampling rates, names -, per Transport Session and Observation Domain.
+    pub options_octets_per_session: usize,
+    /// The same over all.
+    pub options_octets: usize,
 }
 
 impl Default for Limits {
@@ -35,6 +39,8 @@ impl Default for Limits {
             waiting_octets_per_domain: 1 << 20,
             waiting_octets: 64 << 20,
             waiting_ns: 30_000_000_000,
+            options_octets_per_session: 1 << 20,
+            options_octets: 64 << 20,
         }
     }
 }

@@ -198,6 +198,12 @@ pub(crate) fn all<T>(values: Vec<Option<T>>) -> Vec<T> {
     values.into_iter().map(Option::unwrap).collect()
 }
 
+/// A string column.
+pub(crate) fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
+    let column = batch.column_by_name(name).unwrap().as_string::<i32>();
+    column.iter().map(|text| text.map(str::to_owned)).collect()
+}
+
 /// Strings of a dictionary column.
 pub(crate) fn words(batch: &RecordBatch, name: &str) -> Vec<String> {
     let column = batch.column_by_name(name).unwrap().as_any_dictionary();
