@@ -114,6 +114,7 @@ LABELS: dict[str, dict[str, str]] = {
         "unknown_record": "sFlow records of an unknown type, skipped.",
         "malformed_record": "sFlow records shorter than their type, skipped.",
         "excess_record": "Known sFlow records beyond the 32nd of a sample, skipped.",
+        "options_refused": "Sampling rates and names that options data told and that were not kept, to stay within the bounds of memory.",
         "exporter_restart": "Restarts of exporters.",
     },
 }
