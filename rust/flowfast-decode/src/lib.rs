@@ -38,3 +38,6 @@ pub use error::{DecodeError, OptionsError, SetLoss, Warning};
 pub use schema::{FLOW_COLUMNS, FlowColumn, Profile, SchemaKind};
 pub use stats::{Counter, Stats};
 pub use template::limits::Limits;
+
+#[cfg(fuzzing)]
+pub use wire::getters::read_all;

@@ -8,7 +8,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::vectors;
+use common::{sflow_vectors, vectors};
 
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, missing_docs)] // a crate of its own
@@ -31,6 +31,35 @@ fn datagram_seeds() -> Vec<(String, Vec<u8>)> {
             for mode in MODES {
                 let input = [&[mode], &datagram[..]].concat();
                 seeds.push((format!("{name}_{index}_{mode}"), input));
+            }
+        }
+    }
+    seeds
+}
+
+/// (name, input) of the `sflow` target: its vectors without the version, under each version.
+fn sflow_seeds() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    for (name, datagrams) in sflow_vectors() {
+        for (index, datagram) in datagrams.iter().enumerate() {
+            for mode in 0..12 {
+                let input = [&[mode], &datagram[4..]].concat();
+                seeds.push((format!("{name}_{index}_{mode}"), input));
+            }
+        }
+    }
+    seeds
+}
+
+/// (name, input) of the `getters` target: each datagram of each vector, and each from behind its header on.
+fn getters_seeds() -> Vec<(String, Vec<u8>)> {
+    let mut seeds = Vec::new();
+    for (name, datagrams) in vectors().into_iter().chain(sflow_vectors()) {
+        for (index, datagram) in datagrams.iter().enumerate() {
+            for start in [0, 16, 20, 28, 36, 100] {
+                if let Some(rest) = datagram.get(start..) {
+                    seeds.push((format!("{name}_{index}_{start}"), rest.to_vec()));
+                }
             }
         }
     }
@@ -73,6 +102,9 @@ fn seeds_keep_the_books() {
     for (_, input) in session_seeds() {
         fuzz::run_session(&input);
     }
+    for (_, input) in sflow_seeds() {
+        fuzz::run_sflow(&input);
+    }
 }
 
 #[test]
@@ -80,6 +112,7 @@ fn what_fuzzing_has_found_stays_found() {
     for (target, run) in [
         ("datagram", fuzz::run_datagram as fn(&[u8])),
         ("session", fuzz::run_session),
+        ("sflow", fuzz::run_sflow),
     ] {
         for entry in fs::read_dir(folder("regressions").join(target))
             .into_iter()
@@ -93,7 +126,12 @@ fn what_fuzzing_has_found_stays_found() {
 #[test]
 #[ignore = "writes rust/fuzz/corpus"]
 fn write_seeds() {
-    for (target, seeds) in [("datagram", datagram_seeds()), ("session", session_seeds())] {
+    for (target, seeds) in [
+        ("datagram", datagram_seeds()),
+        ("session", session_seeds()),
+        ("sflow", sflow_seeds()),
+        ("getters", getters_seeds()),
+    ] {
         let corpus = folder("corpus").join(target);
         fs::create_dir_all(&corpus).unwrap();
         for (name, input) in seeds {

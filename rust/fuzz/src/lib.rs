@@ -145,6 +145,18 @@ pub fn run_datagram(input: &[u8]) {
     });
 }
 
+/// Versions of sFlow that are decoded.
+const SFLOW_VERSIONS: [u32; 4] = [5, 4, 2, 5];
+
+/// Feeds one sFlow datagram. The octet before it picks, as for `run_datagram`, and the version (bits 2 and 3) that is put before it.
+pub fn run_sflow(input: &[u8]) {
+    let Some((&mode, rest)) = input.split_first() else {
+        return;
+    };
+    let version = SFLOW_VERSIONS[usize::from(mode >> 2 & 3)];
+    run_datagram(&[&[mode][..], &version.to_be_bytes(), rest].concat());
+}
+
 /// Feeds framed datagrams to one decoder. The first octet of all picks schema (bit 0) and lenience (bit 1).
 pub fn run_session(input: &[u8]) {
     let Some((&mode, mut rest)) = input.split_first() else {

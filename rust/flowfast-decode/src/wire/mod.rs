@@ -3,6 +3,8 @@
 //! sFlow and the packets in it bring structures rather than records: theirs are read into records of templates made for them.
 
 pub(crate) mod fixed;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod getters;
 pub(crate) mod ipfix;
 mod layouts;
 pub(crate) mod netflow9;

@@ -228,6 +228,19 @@ fn octets(hex: &str) -> Vec<u8> {
 
 /// Every vector but those of sFlow: (name, datagrams).
 pub(crate) fn vectors() -> Vec<(String, Vec<Vec<u8>>)> {
+    let mut all = every_vector();
+    all.retain(|(name, _)| !name.starts_with("sflow"));
+    all
+}
+
+/// The vectors of sFlow: (name, datagrams).
+pub(crate) fn sflow_vectors() -> Vec<(String, Vec<Vec<u8>>)> {
+    let mut all = every_vector();
+    all.retain(|(name, _)| name.starts_with("sflow"));
+    all
+}
+
+fn every_vector() -> Vec<(String, Vec<Vec<u8>>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors");
     let mut all: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -237,7 +250,6 @@ pub(crate) fn vectors() -> Vec<(String, Vec<Vec<u8>>)> {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             (name, vector(&path))
         })
-        .filter(|(name, _)| !name.starts_with("sflow"))
         .collect();
     all.sort();
     all
