@@ -2,13 +2,14 @@
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from flowfast import _core
 from oracle.capture import Datagram
+from oracle.exporter import EXPORT_S
 
 UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 Row = dict[str, Any]
@@ -80,3 +81,21 @@ def without_message(row: Row) -> Row:
 def counted(stats: dict[str, Any]) -> dict[str, int]:
     """`datagrams_discarded` by label, only what was counted."""
     return {label: count for label, count in stats["datagrams_discarded"].items() if count}
+
+
+def session(*payloads: bytes, port: int = 50000, every_s: float = 1) -> list[Datagram]:
+    """Datagrams of one exporter, one after the other, from the time at which the messages of `oracle.exporter` were sent."""
+    start_ns = EXPORT_S * 10**9
+    step_ns = round(every_s * 10**9)
+    return [Datagram(n + 1, start_ns + n * step_ns, "192.0.2.1", port, 4739, payload) for n, payload in enumerate(payloads)]
+
+
+def wire(*payloads: bytes, **options: Any) -> Decoded:
+    """Rows of one exporter's datagrams, without what the messages say of themselves."""
+    decoded = decode(session(*payloads), "wire", **options)
+    return replace(decoded, rows=[*map(without_message, decoded.rows)], options=[*map(without_message, decoded.options)])
+
+
+def flows(*payloads: bytes, **options: Any) -> Decoded:
+    """The same as `flows` rows."""
+    return decode(session(*payloads), "flows", **options)

@@ -137,7 +137,7 @@ def small() -> tuple[list[livetraffic.Sent], Truth]:
 
 
 def test_conservation() -> None:
-    """200 000 datagrams of 16 exporters, one in twenty faulty, one in a hundred never sent."""
+    """FF-RB-02, FF-TR-12: 200 000 datagrams of 16 exporters, one in twenty faulty, one in a hundred never sent."""
     truth = Truth()
     datagrams = livetraffic.build(200_000, 1, truth)
     assert len(datagrams) == 200_000

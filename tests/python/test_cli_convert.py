@@ -32,6 +32,17 @@ def test_one_file_of_each_format(capture, tmp_path, suffix):
     assert done.stderr == f"10 datagrams received, 300 records decoded\n300 records written to {out}\n"
 
 
+def test_malformed_datagrams_are_counted_and_not_listed(tmp_path):
+    # FF-RB-03: whatever strangers send, and however much of it, what is written about it has the same few lines.
+    lines = []
+    for datagrams in (1, 1000):
+        (tmp_path / "x.pcap").write_bytes(pcap([netflow5(1)[:-1], b"\0\x4d" + bytes(40)] * datagrams))
+        done = run("convert", tmp_path / "x.pcap", "--to", "null:")
+        assert f"{2 * datagrams:,} datagrams discarded" in done.stderr
+        lines.append(done.stderr.count("\n"))
+    assert lines[0] == lines[1] < 10
+
+
 def test_ndjson_on_standard_output_is_the_default(capture):
     done = run("convert", capture)
     rows = [json.loads(line) for line in done.stdout.splitlines()]

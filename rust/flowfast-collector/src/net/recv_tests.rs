@@ -90,6 +90,7 @@ fn a_truncated_train_counts_all_its_datagrams() {
 
 #[test]
 fn sources_are_unmapped_and_keep_their_port() {
+    // FF-TR-11: an IPv4 exporter is one, though the socket takes both.
     let bound = socket::bind((Ipv6Addr::UNSPECIFIED, 0).into(), 1, 0, TIMEOUT).unwrap();
     let mut receiver = Receiver::new(bound.sockets.into_iter().next().unwrap());
     for source in [

@@ -97,6 +97,7 @@ fn rows_come_when_they_are_old_enough() {
 
 #[test]
 fn kernel_drops_are_counted_exactly() {
+    // FF-TR-09: of UDP.
     const SENT: u64 = 5000;
     let collector = Collector::bind(&CollectorOptions {
         rcvbuf: 16_384,

@@ -1,6 +1,6 @@
 //! NetFlow v1, v5, v6, v7 and v8: constant templates.
 
-use super::Format;
+use super::{Format, sent_ms};
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
@@ -73,7 +73,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         sequence: packet.flow_sequence(),
         template_id: None,
         received_ns: datagram.received_ns,
-        export_time_ms: Some(packet.export_time_ms()),
+        export_time_ms: Some(sent_ms(packet.export_time_ms(), datagram.received_ns)),
         uptime_ms: Some(packet.sys_uptime_ms()),
         // Interval 0 is unsampled; some exporters leave the mode at 0 and set the interval all the same.
         header_sampling_rate: packet

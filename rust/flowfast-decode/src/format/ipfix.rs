@@ -1,7 +1,7 @@
 //! IPFIX (RFC 7011) over UDP.
 
-use super::Format;
 use super::templated::{Message, SetKind};
+use super::{Format, sent_ms};
 use crate::batch::{FormatCode, MessageContext, mapped};
 use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
@@ -37,7 +37,10 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         sequence: Some(header.sequence()),
         template_id: None,
         received_ns: datagram.received_ns,
-        export_time_ms: Some(i64::from(header.export_time()) * 1000),
+        export_time_ms: Some(sent_ms(
+            i64::from(header.export_time()) * 1000,
+            datagram.received_ns,
+        )),
         uptime_ms: None,
         header_sampling_rate: None,
     };

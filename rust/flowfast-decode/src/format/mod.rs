@@ -37,3 +37,31 @@ pub(crate) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         .ok_or(DecodeError::UnknownVersion)?;
     (format.decode)(decoder, datagram)
 }
+
+/// The time in a message's header, whose seconds are 32 bits: of all times it can mean, the one nearest to when the message was
+/// received (FF-SQ-07; the seconds begin again on 7 February 2106).
+fn sent_ms(header_ms: i64, received_ns: i64) -> i64 {
+    const ERA_MS: i64 = (1 << 32) * 1000;
+    let later_ms = received_ns / 1_000_000 - header_ms;
+    let eras = (later_ms + ERA_MS / 2).div_euclid(ERA_MS).max(0);
+    header_ms + eras * ERA_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sent_ms;
+
+    #[test]
+    fn header_times_are_near_the_receive_time() {
+        // FF-SQ-07: seconds of 32 bits, around their first wrap, and without a receive time.
+        let wrap_s = 1_i64 << 32;
+        let sent_s = |header_s: i64, received_s| {
+            sent_ms(header_s * 1000 + 7, received_s * 1_000_000_000) / 1000
+        };
+        assert_eq!(sent_s(1_700_000_000, 1_700_000_001), 1_700_000_000);
+        assert_eq!(sent_s(wrap_s - 1, wrap_s + 3), wrap_s - 1);
+        assert_eq!(sent_s(2, wrap_s - 1), wrap_s + 2);
+        assert_eq!(sent_s(2, wrap_s + 3), wrap_s + 2);
+        assert_eq!(sent_s(wrap_s - 1, 0), wrap_s - 1);
+    }
+}

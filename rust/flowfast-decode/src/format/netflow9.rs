@@ -1,7 +1,7 @@
 //! NetFlow v9 (RFC 3954).
 
-use super::Format;
 use super::templated::{Message, SetKind};
+use super::{Format, sent_ms};
 use crate::batch::{FormatCode, MessageContext, mapped};
 use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
@@ -38,7 +38,10 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         sequence: Some(packet.sequence()),
         template_id: None,
         received_ns: datagram.received_ns,
-        export_time_ms: Some(i64::from(packet.unix_secs()) * 1000),
+        export_time_ms: Some(sent_ms(
+            i64::from(packet.unix_secs()) * 1000,
+            datagram.received_ns,
+        )),
         uptime_ms: Some(packet.sys_uptime_ms()),
         header_sampling_rate: None,
     };
