@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow_schema::{DataType, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 
 use crate::column::{Address, Addresses, Column, Keys, Primitive, Zeros};
 use crate::convert::timestamp;
@@ -159,6 +159,9 @@ pub(crate) struct Table {
     columns: Vec<TableColumn>,
     runs: Vec<Run>,
     rows: usize,
+    /// Without what its lists hold: a table with other lists is another table.
+    plain_name: Arc<str>,
+    lists: String,
 }
 
 impl Table {
@@ -169,12 +172,14 @@ impl Table {
         columns: Vec<TableColumn>,
     ) -> Self {
         Self {
+            plain_name: name.clone(),
             name,
             kind,
             schema,
             columns,
             runs: Vec::new(),
             rows: 0,
+            lists: String::new(),
         }
     }
 
@@ -248,7 +253,8 @@ impl Table {
             }
         }
         self.runs.clear();
-        let arrays = arrays.into_iter().take(width).flatten().collect();
+        let arrays: Vec<ArrayRef> = arrays.into_iter().take(width).flatten().collect();
+        self.name_lists(&arrays);
         let batch = RecordBatch::try_new(self.schema.clone(), arrays)
             .expect("columns are padded to the table's rows");
         Some(TableBatch {
@@ -260,6 +266,32 @@ impl Table {
 }
 
 impl Table {
+    /// Gives the columns of lists the type that they have become, and the table the name that goes with it.
+    fn name_lists(&mut self, arrays: &[ArrayRef]) {
+        let mut lists = String::new();
+        for column in &mut self.columns {
+            if let TableColumn::Field(Column::Lists(column)) = column {
+                column.describe(&mut lists);
+            }
+        }
+        if lists == self.lists {
+            return;
+        }
+        let hash = fingerprint(&format!("{}{lists}", self.plain_name));
+        self.name = format!("{}-{hash:016x}", self.kind.name()).into();
+        self.lists = lists;
+        let fields = self
+            .schema
+            .fields()
+            .iter()
+            .zip(arrays)
+            .map(|(field, array)| {
+                let field = field.as_ref().clone();
+                field.with_data_type(array.data_type().clone())
+            });
+        self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    }
+
     /// A table that had no rows for a whole interval keeps no room for those it had before.
     fn give_memory_back(&mut self) {
         for column in &mut self.columns {
@@ -269,6 +301,13 @@ impl Table {
         }
         self.runs = Vec::new();
     }
+}
+
+/// For names that do not change from run to run: FNV-1a.
+pub(crate) fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
+        (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// Hidden columns are `bytes`, `packets` (uint64) or `sampling_rate` (uint32).

@@ -4,6 +4,7 @@ use arrow_schema::{DataType, TimeUnit};
 
 use crate::element::AbstractDataType::{self, *};
 use crate::template::VARIABLE;
+use crate::wire::list::ListKind;
 
 /// How the octets of a field become a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(crate) enum Convert {
     Text { trim: bool },
     /// An absolute time, to the unit of the column.
     Time { from: TimeFormat, to: TimeUnit },
+    /// Structured data: its type is that of what it holds (RFC 6313).
+    List(ListKind),
 }
 
 /// An unsigned integer as it is.
@@ -79,7 +82,8 @@ pub(crate) fn timestamp(unit: TimeUnit) -> DataType {
 }
 
 /// The lossless Arrow type of an element in `wire`, and how to get there. `None`: the length is illegal for the type, keep the
-/// octets (FF-DT-02). The type does not depend on a reduced length (FF-DT-03); integers longer than their type widen it.
+/// octets (FF-DT-02). The type does not depend on a reduced length (FF-DT-03); integers longer than their type widen it. A list's type
+/// is known only with its values: `Null` stands for it.
 pub(crate) fn natural(data_type: AbstractDataType, length: u16) -> Option<(DataType, Convert)> {
     let fixed = |width: u16| (length == width || length == VARIABLE).then_some(width);
     let unsigned = |width: u16| {
@@ -113,9 +117,10 @@ pub(crate) fn natural(data_type: AbstractDataType, length: u16) -> Option<(DataT
         Some((arrow, Convert::Signed))
     };
     match data_type {
-        OctetArray | BasicList | SubTemplateList | SubTemplateMultiList => {
-            Some((DataType::Binary, Convert::Octets))
-        }
+        OctetArray => Some((DataType::Binary, Convert::Octets)),
+        BasicList => Some((DataType::Null, Convert::List(ListKind::Basic))),
+        SubTemplateList => Some((DataType::Null, Convert::List(ListKind::SubTemplate))),
+        SubTemplateMultiList => Some((DataType::Null, Convert::List(ListKind::SubTemplateMulti))),
         String => Some((
             DataType::Utf8,
             Convert::Text {

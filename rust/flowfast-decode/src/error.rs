@@ -105,6 +105,19 @@ faults! {
         IllegalBoolean = "illegal_boolean",
         /// Strings that are not UTF-8: null (RFC 7011 section 6.1.6).
         IllegalUtf8 = "illegal_utf8",
+        /// Lists whose values do not fill them exactly, kept as octets (RFC 6313; FF-SD-04).
+        ListMalformed = "list_malformed",
+        /// Lists of records whose template is not known, kept as octets (FF-SD-05).
+        ListTemplateMissing = "list_template_missing",
+        /// Lists in more lists than the bound, kept as octets (FF-SD-03).
+        ListTooDeep = "list_too_deep",
+        /// Lists whose values would need more columns than the bound, kept as octets.
+        ListTooWide = "list_too_wide",
+        /// Types told of an element that contradict the registry or what the same session told before: not believed (RFC 5610; FF-TI-02,
+        /// FF-TI-03).
+        TypeInfoConflict = "type_info_conflict",
+        /// Types told of an element that have no meaning, or are too many (FF-TI-06).
+        TypeInfoIgnored = "type_info_ignored",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
         Netflow9VariableLength = "netflow9_variable_length",
         /// Messages kept in part because decoding is lenient (FF-IX-03).

@@ -3,18 +3,21 @@
 //! Running a plan costs something per op, so it runs for many records at once: short sets are copied end to end into a stage
 //! that stays in the first-level cache, and transposed into columns when it is full (architecture section 3.3).
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use crate::batch::{MessageContext, Run};
-use crate::kernel::{Surroundings, Tile, TileShape, execute};
-use crate::plan::{DecodePlan, Piece, RecordShape};
+use crate::kernel::{Surroundings, Tile, execute};
+use crate::plan::{DecodePlan, Piece, SubTemplate};
 use crate::stats::Stats;
 use crate::tables::Tables;
 use crate::template::Definition;
+use crate::template::cache::Lookup;
 use crate::template::domains::Domains;
+use crate::template::limits::Limits;
 
 /// A stage is transposed when it has so many octets.
 const STAGE_OCTETS: usize = 16 << 10;
@@ -67,6 +70,8 @@ impl Slot {
 struct Slot {
     definition: Arc<Definition>,
     plan: DecodePlan,
+    /// Made when a list first needs it.
+    sub_template: OnceCell<Option<SubTemplate>>,
     /// Templates that refer to it.
     references: usize,
     stage: Stage,
@@ -92,6 +97,21 @@ pub(crate) struct PlanStore {
 impl PlanStore {
     pub(crate) fn get(&self, id: PlanId) -> Option<&DecodePlan> {
         self.slots.get(id.0)?.as_ref().map(|slot| &slot.plan)
+    }
+
+    /// What a plan was made of.
+    pub(crate) fn definition(&self, id: PlanId) -> Option<&Definition> {
+        Some(&self.slots.get(id.0)?.as_ref()?.definition)
+    }
+
+    /// Refers to a plan once more.
+    pub(crate) fn retain(&mut self, id: PlanId) {
+        if let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) {
+            if slot.references == 0 {
+                self.unused_fields -= slot.fields();
+            }
+            slot.references += 1;
+        }
     }
 
     /// What all plans count as.
@@ -122,11 +142,7 @@ impl PlanStore {
         compile: impl FnOnce(&Definition) -> Option<DecodePlan>,
     ) -> Option<PlanId> {
         if let Some(&id) = self.by_definition.get(&definition) {
-            let slot = self.slots[id.0].as_mut()?;
-            if slot.references == 0 {
-                self.unused_fields -= slot.fields();
-            }
-            slot.references += 1;
+            self.retain(id);
             return Some(id);
         }
         let plan = compile(&definition)?;
@@ -134,6 +150,7 @@ impl PlanStore {
         let slot = Slot {
             definition: definition.clone(),
             plan,
+            sub_template: OnceCell::new(),
             references: 1,
             stage: Stage::default(),
         };
@@ -192,6 +209,9 @@ impl PlanStore {
         run: Run,
         sink: &mut RowSink<'_>,
     ) {
+        if self.get(id).is_some_and(|plan| plan.has_lists) {
+            return self.append_lists(id, body, pieces, run, sink);
+        }
         let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) else {
             return;
         };
@@ -199,7 +219,7 @@ impl PlanStore {
             return;
         }
         if body.len() >= STAGE_OCTETS && slot.stage.records == 0 {
-            sink.run(&slot.plan, body, pieces, &[run]);
+            sink.run(&slot.plan, body, pieces, &[run], &|_, _| None);
             return;
         }
         if slot.stage.records == 0 && !std::mem::replace(&mut slot.stage.is_listed, true) {
@@ -221,6 +241,36 @@ impl PlanStore {
         if self.staged_octets >= ALL_STAGES_OCTETS {
             self.transpose_all(sink);
         }
+    }
+
+    /// Runs a plan at once, with the templates that its lists need.
+    fn append_lists(
+        &self,
+        id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+        sink: &mut RowSink<'_>,
+    ) {
+        let Some(plan) = self.get(id) else { return };
+        let (domains, limits) = (sink.domains, sink.limits);
+        let sub_templates = |context: &MessageContext, template_id: u16| {
+            let templates = &domains.get(context.domain_index)?.templates;
+            let now_ns = context.received_ns;
+            match templates.lookup(context.session, template_id, now_ns, limits) {
+                Lookup::Found(plan) => self.sub_template(plan),
+                _ => None,
+            }
+        };
+        sink.run(plan, body, pieces, &[run], &sub_templates);
+    }
+
+    fn sub_template(&self, id: PlanId) -> Option<&SubTemplate> {
+        let slot = self.slots.get(id.0)?.as_ref()?;
+        let made = slot
+            .sub_template
+            .get_or_init(|| SubTemplate::new(&slot.definition));
+        made.as_ref()
     }
 
     /// Empties every stage into columns.
@@ -251,22 +301,39 @@ impl PlanStore {
         if stage.records == 0 {
             return;
         }
-        sink.run(&slot.plan, &stage.bytes, &stage.pieces, &stage.runs);
+        sink.run(
+            &slot.plan,
+            &stage.bytes,
+            &stage.pieces,
+            &stage.runs,
+            &|_, _| None,
+        );
         self.staged_octets -= stage.octets();
         self.staged_records -= stage.records;
         stage.clear();
     }
 }
 
+/// Finds the template of an id that a message's records would be decoded with.
+type SubTemplates<'f, 't> = &'f dyn Fn(&MessageContext, u16) -> Option<&'t SubTemplate>;
+
 /// Where rows go, and what their ops read.
 pub(crate) struct RowSink<'a> {
     pub(crate) tables: &'a mut Tables,
     pub(crate) domains: &'a Domains,
+    pub(crate) limits: &'a Limits,
     pub(crate) stats: &'a mut Stats,
 }
 
 impl RowSink<'_> {
-    fn run(&mut self, plan: &DecodePlan, bytes: &[u8], pieces: &[Piece], runs: &[Run]) {
+    fn run(
+        &mut self,
+        plan: &DecodePlan,
+        bytes: &[u8],
+        pieces: &[Piece],
+        runs: &[Run],
+        sub_templates: SubTemplates<'_, '_>,
+    ) {
         let Some(table) = plan.table.and_then(|index| self.tables.get_mut(index)) else {
             return;
         };
@@ -288,6 +355,8 @@ impl RowSink<'_> {
             &Surroundings {
                 runs,
                 options: &options,
+                sub_templates: &|context, template_id| sub_templates(context, template_id),
+                list_depth: self.limits.list_depth,
             },
             self.stats,
         );
@@ -301,18 +370,7 @@ pub(crate) fn tile<'a>(
     pieces: &'a [Piece],
     records: usize,
 ) -> Tile<'a> {
-    let shape = match &plan.shape {
-        RecordShape::Fixed(record_len) => TileShape::Strided(record_len.get()),
-        RecordShape::Variable { .. } => TileShape::Pieces {
-            per_record: plan.shape.pieces_per_record(),
-            pieces,
-        },
-    };
-    Tile {
-        bytes,
-        records,
-        shape,
-    }
+    Tile::new(&plan.shape, bytes, pieces, records)
 }
 
 /// A data set whose records have been counted, and which is to be appended when its message has proved well-formed.

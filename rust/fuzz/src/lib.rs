@@ -21,6 +21,7 @@ pub const LIMITS: Limits = Limits {
     waiting_ns: 5_000_000_000,
     options_octets_per_session: 2048,
     options_octets: 16384,
+    list_depth: 3,
 };
 
 /// A decoder and the rows that it has given.

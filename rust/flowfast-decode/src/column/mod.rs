@@ -7,6 +7,7 @@ mod addresses;
 mod boolean;
 mod fixed_octets;
 mod labels;
+mod lists;
 mod primitive;
 mod variable_octets;
 
@@ -18,11 +19,14 @@ use arrow_array::types::{
 };
 use arrow_schema::{DataType, TimeUnit};
 
+use crate::convert::Convert;
+
 pub(crate) use absent::Zeros;
 pub(crate) use addresses::{Address, Addresses};
 pub(crate) use boolean::Booleans;
 pub(crate) use fixed_octets::FixedOctets;
 pub(crate) use labels::Labels;
+pub(crate) use lists::Lists;
 pub(crate) use primitive::{Keys, Primitive};
 pub(crate) use variable_octets::VariableOctets;
 
@@ -49,6 +53,8 @@ pub(crate) enum Column {
     Variable(VariableOctets),
     /// `list<uint32>`.
     Labels(Labels),
+    /// Structured data.
+    Lists(Box<Lists>),
     /// A dictionary of few, constant strings.
     Keys(Keys),
 }
@@ -72,6 +78,7 @@ macro_rules! each {
             Column::Fixed($storage) => $body,
             Column::Variable($storage) => $body,
             Column::Labels($storage) => $body,
+            Column::Lists($storage) => $body,
             Column::Keys($storage) => $body,
         }
     };
@@ -102,6 +109,14 @@ impl Column {
         }
     }
 
+    /// An empty column for values of a conversion to `data_type`.
+    pub(crate) fn of(convert: Convert, data_type: &DataType) -> Self {
+        match convert {
+            Convert::List(kind) => Self::Lists(Box::new(Lists::new(kind))),
+            _ => Self::new(data_type),
+        }
+    }
+
     /// Rows so far.
     pub(crate) fn len(&self) -> usize {
         each!(self, storage => storage.len())
@@ -121,6 +136,7 @@ impl Column {
             Self::Variable(storage) => storage.octets(),
             Self::Addresses(storage) => storage.len() * 16,
             Self::Fixed(storage) => storage.octets(),
+            Self::Lists(storage) => storage.size(),
             _ => self.len() * 8,
         }
     }
@@ -143,6 +159,7 @@ impl Column {
             Self::Fixed(storage) => storage.give_memory_back(),
             Self::Variable(storage) => *storage = VariableOctets::default(),
             Self::Labels(storage) => *storage = Labels::default(),
+            Self::Lists(storage) => storage.give_memory_back(),
             Self::Keys(storage) => *storage = Keys::default(),
         }
     }
@@ -154,7 +171,7 @@ impl Column {
         rows: usize,
         zeros: &mut Zeros,
     ) -> ArrayRef {
-        if self.len() == 0 {
+        if self.len() == 0 && !matches!(self, Self::Lists(_)) {
             return zeros.nulls(data_type, rows);
         }
         self.pad_to(rows);
@@ -188,6 +205,7 @@ impl Column {
             Self::Fixed(storage) => storage.finish(),
             Self::Variable(storage) => storage.finish(data_type),
             Self::Labels(storage) => storage.finish(data_type),
+            Self::Lists(storage) => storage.finish(zeros),
             Self::Keys(storage) => storage.finish(),
         }
     }

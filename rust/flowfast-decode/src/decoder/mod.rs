@@ -3,6 +3,7 @@
 mod exporters;
 mod records;
 mod templates;
+mod types;
 mod waiting;
 
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use crate::tables::{Tables, flows_schema};
 use crate::template::cache::Session;
 use crate::template::domains::Domains;
 use crate::template::limits::Limits;
+use crate::template::types::LearnedTypes;
 
 pub use exporters::ExporterSummary;
 pub(crate) use exporters::SequenceUnit;
@@ -85,6 +87,7 @@ pub struct Decoder {
     plans: PlanStore,
     tables: Tables,
     fixed_plans: Vec<PlanId>,
+    types: LearnedTypes,
     waiting_octets: usize,
     /// Templates of all domains.
     templates: usize,
@@ -114,6 +117,7 @@ impl Decoder {
             plans: PlanStore::default(),
             tables: Tables::new(options.schema, selected),
             fixed_plans: Vec::new(),
+            types: LearnedTypes::default(),
             waiting_octets: 0,
             templates: 0,
             options_octets: 0,
@@ -145,6 +149,10 @@ impl Decoder {
         self.stats.datagrams_received += 1;
         self.stats.octets_received += datagram.payload.len() as u64;
         self.now_ns = datagram.received_ns;
+        if self.plans.fields() > self.limits.template_fields {
+            self.forget_typed_plans();
+            self.drop_unused_plans();
+        }
         if self.templates > self.limits.templates
             || self.plans.fields() > self.limits.template_fields
         {

@@ -33,6 +33,8 @@ impl Decoder {
         run: Run,
     ) {
         self.learn(Subject::Names, plan_id, body, pieces, run);
+        self.learn_types(plan_id, body, pieces, run);
+        let plan_id = self.with_types(plan_id, &run.context);
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };
@@ -122,6 +124,7 @@ impl Decoder {
         let rows = RowSink {
             tables: &mut self.tables,
             domains: &self.domains,
+            limits: &self.limits,
             stats: &mut self.stats,
         };
         (&mut self.plans, rows)

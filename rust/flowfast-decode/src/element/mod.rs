@@ -2,10 +2,12 @@
 //!
 //! The table is generated from `registry/*.csv`; reverse elements (RFC 5103) are computed.
 
+mod learned;
 mod registry;
 
 use std::borrow::Cow;
 
+pub(crate) use learned::LearnedElement;
 pub(crate) use registry::NETFLOW9_SCOPE_BASE;
 
 /// Ids of sFlow fields without an IANA element, where the code names them; all are in `registry/sflow-fields.csv`.
@@ -29,7 +31,7 @@ pub(crate) const REVERSE_PEN: u32 = 29305;
 pub(crate) const PADDING_OCTETS: ElementId = ElementId::iana(210);
 
 /// Abstract data types (RFC 7011 section 6.1; RFC 6313 for the lists; RFC 9740 for unsigned256).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // each name is the RFC's own
 pub enum AbstractDataType {
     OctetArray,
@@ -161,6 +163,12 @@ impl ElementId {
 /// Names of all known elements, for suggestions.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     registry::ELEMENTS.iter().map(|row| row.2)
+}
+
+/// Whether a known element, or the reverse of one, has this name.
+pub(crate) fn is_known_name(name: &str) -> bool {
+    let forward = name.strip_prefix("reverse").unwrap_or(name);
+    names().any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(forward))
 }
 
 /// FF-BI-02: configuration, statistics and identity elements have no reverse (RFC 5103 section 6.1).

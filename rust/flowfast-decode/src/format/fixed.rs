@@ -30,6 +30,7 @@ pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
         scope_count: 0,
         kind: RecordKind::Data,
         icmp_in_port: true,
+        learned: Box::default(),
     })
 }
 

@@ -211,5 +211,6 @@ fn definition(fields: &[Field], kind: RecordKind) -> Definition {
         scope_count: 0,
         kind,
         icmp_in_port: false,
+        learned: Box::default(),
     }
 }

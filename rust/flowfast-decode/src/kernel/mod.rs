@@ -2,6 +2,8 @@
 //! checked that every field lies inside the tile.
 
 mod field;
+mod flattened;
+mod lists;
 mod several;
 mod time;
 
@@ -11,11 +13,13 @@ use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::be_uint;
 use crate::column::Column;
 use crate::error::Warning;
-use crate::plan::{FieldSource, Op, Piece};
+use crate::plan::{FieldSource, Op, Piece, RecordShape, SubTemplate};
 use crate::stats::Stats;
 use crate::template::options::OptionsState;
 
 use field::append_field;
+use flattened::append_from_lists;
+use lists::append_lists;
 use several::{append_either, append_names, append_sampling, label_stack};
 use time::{signed_offset, uptime_to_ms};
 
@@ -40,6 +44,27 @@ pub(crate) enum TileShape<'a> {
 }
 
 impl<'a> Tile<'a> {
+    /// Records of a shape; `pieces`: as `split` found them.
+    pub(crate) fn new(
+        shape: &RecordShape,
+        bytes: &'a [u8],
+        pieces: &'a [Piece],
+        records: usize,
+    ) -> Self {
+        let shape = match shape {
+            RecordShape::Fixed(record_len) => TileShape::Strided(record_len.get()),
+            RecordShape::Variable { .. } => TileShape::Pieces {
+                per_record: shape.pieces_per_record(),
+                pieces,
+            },
+        };
+        Self {
+            bytes,
+            records,
+            shape,
+        }
+    }
+
     /// The octets of one field of one record.
     #[inline(always)]
     pub(crate) fn field(&self, record: usize, source: FieldSource) -> &'a [u8] {
@@ -109,6 +134,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) runs: &'a [Run],
     /// What options data has taught about a message's records.
     pub(crate) options: &'a dyn Fn(&MessageContext) -> Option<&'a OptionsState>,
+    /// The template of an id that a message's records would be decoded with.
+    pub(crate) sub_templates: &'a dyn Fn(&MessageContext, u16) -> Option<&'a SubTemplate>,
+    /// Lists within lists that are read.
+    pub(crate) list_depth: usize,
 }
 
 /// Appends a tile to a table.
@@ -142,6 +171,15 @@ fn execute_op(
                 append_field(column, tile, source, convert, stats);
             }
         }
+        Op::List { column, source } => {
+            if let Some(Column::Lists(lists)) = table.field(column) {
+                append_lists(lists, tile, source, around, stats);
+            }
+        }
+        Op::FromLists {
+            ref lists,
+            ref columns,
+        } => append_from_lists(table, tile, lists, columns, around, stats),
         Op::Constant { column, value } => {
             if let Some(Column::U16(column)) = table.field(column) {
                 column.extend_constant(value as u16, tile.records);

@@ -2,15 +2,15 @@
 
 use arrow_schema::{DataType, TimeUnit};
 
-use super::{Edge, FamilyValue, FieldSource, Layout, Op, SamplingFields};
+use super::{Edge, FamilyValue, FieldSource, Layout, ListColumn, Op, SamplingFields};
 use crate::convert::{Convert, TimeFormat, UNSIGNED};
 use crate::element::ElementId;
 use crate::schema::{FlowColumn, Value};
 use crate::template::options::{Naming, RateFields};
 
-/// Compiles what fills one column of the `flows` schema; nothing if no field does. `columns`: of the sampling pair.
-pub(crate) fn flow_ops(layout: &Layout<'_>, column: usize, flow: &FlowColumn, ops: &mut Vec<Op>) {
-    let op = match flow.value {
+/// Compiles what fills one column of the `flows` schema; nothing if no field does.
+pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op> {
+    match flow.value {
         Value::FlowStart => time(layout, column, flow, Edge::Start),
         Value::FlowEnd => time(layout, column, flow, Edge::End),
         Value::EtherType => ether_type(layout, column),
@@ -51,8 +51,41 @@ pub(crate) fn flow_ops(layout: &Layout<'_>, column: usize, flow: &FlowColumn, op
         | Value::TemplateId
         | Value::BytesScaled
         | Value::PacketsScaled => None,
-    };
-    ops.extend(op);
+    }
+}
+
+/// Compiles what the lists of a record may fill: columns that no field does.
+pub(crate) fn list_op(
+    layout: &Layout<'_>,
+    unfilled: &[(usize, &'static FlowColumn)],
+) -> Option<Op> {
+    let lists: Box<[_]> = layout.lists().collect();
+    let columns = unfilled.iter().filter_map(|&(column, flow)| {
+        let is_fillable = matches!(
+            flow.value,
+            Value::U8
+                | Value::U16
+                | Value::U32
+                | Value::U64
+                | Value::IcmpType
+                | Value::IcmpCode
+                | Value::PrefixLength
+                | Value::Address
+                | Value::Mac
+                | Value::Text
+                | Value::Octets
+                | Value::MplsLabels
+        );
+        is_fillable.then_some(ListColumn {
+            column,
+            value: flow.value,
+            feeds: flow.feeds,
+        })
+    });
+    (!lists.is_empty()).then(|| Op::FromLists {
+        columns: columns.collect(),
+        lists,
+    })
 }
 
 fn unsigned(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op> {

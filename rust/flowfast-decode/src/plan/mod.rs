@@ -2,17 +2,21 @@
 
 mod flows;
 mod shape;
+mod values;
 
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::convert::{Convert, natural};
 use crate::element::{AbstractDataType, ElementId, PADDING_OCTETS};
-use crate::schema::SAMPLING_SOURCES;
+use crate::schema::{Feed, SAMPLING_SOURCES, Value};
 use crate::template::options::{Naming, OptionsFields, RateFields};
+use crate::template::types::TypeFields;
 use crate::template::{Definition, RecordKind, VARIABLE};
+use crate::wire::list::ListKind;
 
-pub(crate) use flows::{flow_ops, uptime};
+pub(crate) use flows::{flow_op, list_op, uptime};
 pub(crate) use shape::{Piece, RecordShape};
+pub(crate) use values::{SubTemplate, ValueColumn, ValueField, element_type, value_fields};
 
 /// Where a field stands in each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,13 @@ pub(crate) enum Op {
         column: usize,
         source: FieldSource,
         convert: Convert,
+    },
+    /// One field to a column of lists.
+    List { column: usize, source: FieldSource },
+    /// What lists hold for columns that no field fills.
+    FromLists {
+        lists: Box<[ListSource]>,
+        columns: Box<[ListColumn]>,
     },
     /// The same for every record.
     Constant { column: usize, value: u64 },
@@ -83,6 +94,21 @@ pub(crate) enum Op {
         of: Naming,
         id: FieldSource,
     },
+}
+
+/// A field that is a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListSource {
+    pub(crate) kind: ListKind,
+    pub(crate) source: FieldSource,
+}
+
+/// A column of `flows` that lists may fill.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListColumn {
+    pub(crate) column: usize,
+    pub(crate) value: Value,
+    pub(crate) feeds: &'static [Feed],
 }
 
 /// Which end of a flow.
@@ -133,6 +159,12 @@ pub(crate) struct DecodePlan {
     /// Where rows go; `None` if no sink asked for records of this kind.
     pub(crate) table: Option<usize>,
     pub(crate) ops: Box<[Op]>,
+    /// Records have lists: they are not staged, for what their lists mean depends on the templates of the moment.
+    pub(crate) has_lists: bool,
+    /// Has elements that are in no registry: their exporter may tell their types (RFC 5610).
+    pub(crate) has_unknown: bool,
+    /// What options data tells of the types of elements, if it tells any.
+    pub(crate) types: Option<TypeFields>,
     /// What options data teaches, if it teaches anything.
     pub(crate) options: Option<OptionsFields>,
 }
@@ -190,6 +222,17 @@ impl<'a> Layout<'a> {
             .map(|(_, _, length, source)| (source, length))
     }
 
+    /// The fields that are lists (RFC 6313).
+    pub(crate) fn lists(&self) -> impl Iterator<Item = ListSource> + '_ {
+        self.values().filter_map(|(_, element, length, source)| {
+            let data_type = self.definition.describe(element)?.data_type;
+            match natural(data_type, length)? {
+                (_, Convert::List(kind)) => Some(ListSource { kind, source }),
+                _ => None,
+            }
+        })
+    }
+
     fn source(&self, id: u32) -> Option<FieldSource> {
         self.find(ElementId::iana(id)).map(|(source, _)| source)
     }
@@ -200,7 +243,7 @@ impl<'a> Layout<'a> {
         element: ElementId,
     ) -> Option<(FieldSource, AbstractDataType, DataType, Convert)> {
         let (source, length) = self.find(element)?;
-        let data_type = element.describe()?.data_type;
+        let data_type = self.definition.describe(element)?.data_type;
         let (arrow, convert) = natural(data_type, length)?;
         Some((source, data_type, arrow, convert))
     }

@@ -143,6 +143,7 @@ mod tests {
             scope_count: 0,
             kind: RecordKind::Data,
             icmp_in_port: false,
+            learned: Box::default(),
         }
     }
 

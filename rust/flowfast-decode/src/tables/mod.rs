@@ -9,16 +9,15 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::batch::{MessageValue, Table, TableBatch, TableColumn, TableKind};
 use crate::column::{Column, Zeros};
-use crate::convert::{Convert, natural, semantic};
-use crate::element::{AbstractDataType, ElementId};
+use crate::convert::{Convert, natural};
+use crate::element::ElementId;
 use crate::error::Warning;
-use crate::plan::{DecodePlan, Layout, Op, flow_ops};
+use crate::plan::{DecodePlan, Layout, Op, ValueColumn, element_type, flow_op, list_op};
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
 use crate::template::RecordKind;
 use crate::template::options::OptionsFields;
-
-use wire::WireColumn;
+use crate::template::types::TypeFields;
 
 /// All tables.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub(crate) struct Tables {
     selected: Vec<Selected>,
     hidden: Vec<&'static FlowColumn>,
     tables: Vec<Option<Table>>,
-    wire_index: HashMap<(RecordKind, Vec<WireColumn>), usize>,
+    wire_index: HashMap<(RecordKind, Vec<ValueColumn>), usize>,
     /// Plans that write to each table.
     users: Vec<usize>,
     free: Vec<usize>,
@@ -42,7 +41,7 @@ pub(crate) fn flows_schema(selected: &[Selected]) -> SchemaRef {
         .map(|column| match column {
             Selected::Flow(flow) => flow.field(),
             Selected::Element(element) => {
-                let (data_type, _, semantic) = element_type(*element, None);
+                let (data_type, _, semantic) = extra_type(*element, None);
                 with_semantic(Field::new(element.column_name(), data_type, true), semantic)
             }
         })
@@ -126,11 +125,9 @@ impl Tables {
     pub(crate) fn compile(&mut self, layout: &Layout<'_>, stats: &mut Stats) -> DecodePlan {
         warn_about_octets(layout, stats);
         let kind = layout.definition.kind;
-        let options = if kind == RecordKind::Options {
-            OptionsFields::find(layout)
-        } else {
-            None
-        };
+        let options_layout = (kind == RecordKind::Options).then_some(layout);
+        // Only `wire` has columns that could be named and typed.
+        let is_wire = self.schema == SchemaKind::Wire;
         let (table, ops) = match self.schema {
             SchemaKind::Flows if kind != RecordKind::Data => (None, Vec::new()),
             SchemaKind::Flows => (Some(0), self.flow_plan(layout)),
@@ -147,7 +144,12 @@ impl Tables {
             kind,
             table,
             ops: ops.into(),
-            options,
+            has_lists: layout.lists().next().is_some(),
+            has_unknown: is_wire && layout.values().any(|(_, id, ..)| id.describe().is_none()),
+            types: options_layout
+                .filter(|_| is_wire)
+                .and_then(TypeFields::find),
+            options: options_layout.and_then(OptionsFields::find),
         }
     }
 
@@ -205,43 +207,23 @@ impl Tables {
 
     fn flow_plan(&self, layout: &Layout<'_>) -> Vec<Op> {
         let mut ops = Vec::new();
-        for (index, selected) in self.selected.iter().enumerate() {
+        let mut unfilled = Vec::new();
+        let hidden = self.hidden.iter().map(|flow| Selected::Flow(flow));
+        for (index, selected) in self.selected.iter().copied().chain(hidden).enumerate() {
             match selected {
-                Selected::Flow(flow) => flow_ops(layout, index, flow, &mut ops),
-                Selected::Element(element) => ops.extend(element_op(layout, index, *element)),
+                Selected::Flow(flow) => {
+                    let op = flow_op(layout, index, flow);
+                    if op.is_none() {
+                        unfilled.push((index, flow));
+                    }
+                    ops.extend(op);
+                }
+                Selected::Element(element) => ops.extend(element_op(layout, index, element)),
             }
         }
-        for (index, flow) in self.hidden.iter().enumerate() {
-            flow_ops(layout, self.selected.len() + index, flow, &mut ops);
-        }
+        ops.extend(list_op(layout, &unfilled));
         ops
     }
-}
-
-/// Type, conversion and semantic of an element; octets where it is unknown or its length illegal.
-fn element_type(
-    element: ElementId,
-    length: Option<u16>,
-) -> (DataType, Convert, Option<&'static str>) {
-    let known = element.describe().map(|found| found.data_type);
-    // Without a length in hand, the element's own; addresses of either family are then octets.
-    let natural_length = |data_type| match data_type {
-        AbstractDataType::Boolean | AbstractDataType::Unsigned8 | AbstractDataType::Signed8 => 1,
-        AbstractDataType::Unsigned16 | AbstractDataType::Signed16 => 2,
-        AbstractDataType::MacAddress => 6,
-        AbstractDataType::Unsigned64 | AbstractDataType::Signed64 | AbstractDataType::Float64 => 8,
-        AbstractDataType::DateTimeMilliseconds
-        | AbstractDataType::DateTimeMicroseconds
-        | AbstractDataType::DateTimeNanoseconds => 8,
-        AbstractDataType::Ipv6Address => 16,
-        AbstractDataType::IpAddress => 0,
-        _ => 4,
-    };
-    let found = known.and_then(|data_type| {
-        let (arrow, convert) = natural(data_type, length.unwrap_or(natural_length(data_type)))?;
-        Some((arrow, convert, semantic(data_type)))
-    });
-    found.unwrap_or((DataType::Binary, Convert::Octets, None))
 }
 
 /// What `bytes_scaled` and `packets_scaled` are computed from and nobody asked to see.
@@ -263,11 +245,22 @@ fn hidden_columns(selected: &[Selected]) -> Vec<&'static FlowColumn> {
         .collect()
 }
 
+/// Type, conversion and semantic of an extra column of `flows`: its schema is fixed before any list is seen, so lists are octets.
+fn extra_type(
+    element: ElementId,
+    length: Option<u16>,
+) -> (DataType, Convert, Option<&'static str>) {
+    match element_type(element.describe(), length) {
+        (_, Convert::List(_), _) => (DataType::Binary, Convert::Octets, None),
+        other => other,
+    }
+}
+
 /// Fills an extra column of `flows`, if the template's field is what the column was made for.
 fn element_op(layout: &Layout<'_>, column: usize, element: ElementId) -> Option<Op> {
     let (source, length) = layout.find(element)?;
-    let (wanted, convert, _) = element_type(element, None);
-    let (data_type, ..) = element_type(element, Some(length));
+    let (wanted, convert, _) = extra_type(element, None);
+    let (data_type, ..) = extra_type(element, Some(length));
     // Integers are checked value by value; anything else must have the column's own type.
     let fits = data_type == wanted
         || convert == crate::convert::UNSIGNED && data_type.is_unsigned_integer();
@@ -287,7 +280,7 @@ fn element_op(layout: &Layout<'_>, column: usize, element: ElementId) -> Option<
 /// Counts fields that are kept as octets because nothing better is known (FF-IX-17, FF-DT-02).
 fn warn_about_octets(layout: &Layout<'_>, stats: &mut Stats) {
     for (_, element, length, _) in layout.values() {
-        match element.describe() {
+        match layout.definition.describe(element) {
             None => stats.warn(Warning::UnknownElement),
             Some(known) if natural(known.data_type, length).is_none() => {
                 stats.warn(Warning::IllegalFieldLength)

@@ -25,6 +25,8 @@ pub struct Limits {
     pub options_octets_per_session: usize,
     /// The same over all.
     pub options_octets: usize,
+    /// Lists within lists (FF-SD-03).
+    pub list_depth: usize,
 }
 
 impl Default for Limits {
@@ -41,6 +43,7 @@ impl Default for Limits {
             waiting_ns: 30_000_000_000,
             options_octets_per_session: 1 << 20,
             options_octets: 64 << 20,
+            list_depth: 8,
         }
     }
 }

@@ -5,8 +5,11 @@ pub(crate) mod domain;
 pub(crate) mod domains;
 pub(crate) mod limits;
 pub(crate) mod options;
+pub(crate) mod types;
 
-use crate::element::ElementId;
+use std::sync::Arc;
+
+use crate::element::{ElementId, InformationElement, LearnedElement};
 
 /// The length that announces a variable-length field (RFC 7011 section 7).
 pub(crate) const VARIABLE: u16 = 65535;
@@ -39,9 +42,27 @@ pub(crate) struct Definition {
     pub(crate) kind: RecordKind,
     /// ICMP type and code stand in the destination port (NetFlow v1-v8; spec 2.1.4).
     pub(crate) icmp_in_port: bool,
+    /// What its exporter told of elements that are in no registry (RFC 5610), by element.
+    pub(crate) learned: Box<[(ElementId, Arc<LearnedElement>)]>,
 }
 
 impl Definition {
+    /// What the exporter told of an element. The registry's definitions are never replaced (FF-TI-02).
+    pub(crate) fn learned(&self, element: ElementId) -> Option<&Arc<LearnedElement>> {
+        let found = self
+            .learned
+            .binary_search_by_key(&element, |(id, _)| *id)
+            .ok()?;
+        Some(&self.learned[found].1)
+    }
+
+    /// What the registry says of an element, or else its exporter.
+    pub(crate) fn describe(&self, element: ElementId) -> Option<InformationElement> {
+        element
+            .describe()
+            .or_else(|| Some(self.learned(element)?.describe(element)))
+    }
+
     /// Octets of the shortest record (RFC 7011 section 9: one octet per variable-length field).
     pub(crate) fn min_record_len(&self) -> usize {
         self.fields

@@ -14,7 +14,7 @@ pub(crate) mod set_id {
 }
 
 /// The bit of an element id that announces an enterprise number (RFC 7011 section 3.2).
-const ENTERPRISE_BIT: u16 = 0x8000;
+pub(crate) const ENTERPRISE_BIT: u16 = 0x8000;
 
 mod offset {
     pub(super) const LENGTH: usize = 2;
@@ -152,6 +152,7 @@ impl<'a> TemplateRecords<'a> {
                 RecordKind::Data
             },
             icmp_in_port: false,
+            learned: Box::default(),
         };
         Ok(TemplateRecord::Definition(template_id, definition))
     }

@@ -7,6 +7,7 @@ pub(crate) mod fixed;
 pub(crate) mod getters;
 pub(crate) mod ipfix;
 mod layouts;
+pub(crate) mod list;
 pub(crate) mod netflow9;
 pub(crate) mod packet;
 pub(crate) mod set;

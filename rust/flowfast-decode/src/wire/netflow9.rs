@@ -127,6 +127,7 @@ impl<'a> TemplateRecords<'a> {
                 RecordKind::Data
             },
             icmp_in_port: false,
+            learned: Box::default(),
         };
         Ok((template_id, definition))
     }

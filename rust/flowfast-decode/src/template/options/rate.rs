@@ -118,6 +118,7 @@ mod tests {
             scope_count: 0,
             kind: RecordKind::Options,
             icmp_in_port: false,
+            learned: Box::default(),
         };
         let layout = Layout::new(&definition).unwrap();
         let bytes: Vec<u8> = fields.iter().flat_map(|field| field.1).copied().collect();
