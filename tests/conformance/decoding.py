@@ -50,6 +50,8 @@ def _column(field: pa.Field, column: pa.Array) -> list[Any]:
     if pa.types.is_timestamp(field.type):
         unit = 1 if field.name.startswith("time_") else UNIT_NS[field.type.unit]
         return [None if value is None else value * unit for value in column.cast(pa.int64()).to_pylist()]
+    if pa.types.is_struct(field.type):
+        return [None if column[row].as_py() is None else _structure(field, column[row]) for row in range(len(column))]
     values = column.to_pylist()
     semantic = (field.metadata or {}).get(b"flowfast.semantic")
     if semantic == b"ip":
@@ -57,6 +59,20 @@ def _column(field: pa.Field, column: pa.Array) -> list[Any]:
     if semantic == b"mac" and pa.types.is_fixed_size_binary(field.type):
         return [None if value is None else value.hex(":") for value in values]
     return values
+
+
+def _structure(field: pa.Field, value: pa.StructScalar) -> Row:
+    """A struct without its nulls, and lists in it, by the rules of `plain`."""
+    shown = {}
+    for child in field.type:
+        one = value[child.name]
+        if not one.is_valid:
+            continue
+        if pa.types.is_list(child.type):
+            shown[child.name] = _column(child.type.value_field, one.values)
+        else:
+            (shown[child.name],) = _column(child, pa.array([one.as_py()], child.type))
+    return shown
 
 
 def address(octets: bytes) -> str:

@@ -75,6 +75,8 @@ fn rows_of_each_vector() {
         ("ipfix_withdrawal", 2, 0, 0), ("ipfix_withdraw_all", 1, 0, 0), ("ipfix_options_flowkeys", 0, 1, 0),
         ("ipfix_options_scope0", 0, 0, 1), ("ipfix_unknown_set", 1, 0, 0), ("ipfix_set_len_zero", 0, 0, 1),
         ("rfc5471_364_a", 0, 0, 1), ("rfc5471_364_b", 0, 0, 1), ("rfc5471_364_c", 0, 0, 1), ("rfc5471_364_d", 0, 0, 1),
+        ("ipfix_basiclist", 2, 0, 0), ("ipfix_subtemplatelist", 1, 0, 0), ("ipfix_subtemplatemultilist", 1, 0, 0),
+        ("ipfix_type_info", 1, 1, 0),
         ("rfc5471_364_e", 0, 0, 0), ("rfc5472_example", 3, 0, 0),
     ];
     for (name, flows, options, discarded) in expected {
