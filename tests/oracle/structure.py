@@ -77,6 +77,7 @@ class Message:
     sampling: int = 0
     fault: str = ""
     records: list[Record] = field(default_factory=list)
+    known: dict[tuple, Known] = field(default_factory=dict, repr=False)  # templates when it had been read
     templates: int = 0
     options_templates: int = 0
     withdrawals: int = 0
@@ -144,7 +145,7 @@ class Walker:
                     for template_id, template in _templates(message, set_id, body):
                         templates[port, template_id] = template, now_ns
                         learned.add(template_id)
-                elif not (found := _find(templates, port, set_id)):
+                elif not (found := find_template(templates, port, set_id)):
                     waiting.append((message, set_id, body))
                 elif now_ns - found[1] > LIFETIME_NS:
                     outdated.append((set_id, body))
@@ -155,6 +156,7 @@ class Walker:
                 raise
             message.fault = "malformed_tail"
         message.records, message.outdated = records, outdated
+        message.known = templates
         message.waiting += [(set_id, body) for _, set_id, body in waiting]
         self._sessions[key] = templates
         self._waiting.setdefault(key, []).extend(waiting)
@@ -164,7 +166,7 @@ class Walker:
         """Data that came before its template (RFC 3954 section 9, RFC 7011 section 9)."""
         still, brought_back = [], []
         for message, set_id, body in self._waiting[key]:
-            found = _find(templates, message.datagram.source_port, set_id) if set_id in learned else None
+            found = find_template(templates, message.datagram.source_port, set_id) if set_id in learned else None
             if now_ns - message.datagram.time_ns > WAITING_NS:
                 message.expired.append((set_id, body))
             elif found:
@@ -180,7 +182,7 @@ class Walker:
         return brought_back
 
 
-def _find(templates: dict[tuple, Known], port: int, template_id: int) -> Known | None:
+def find_template(templates: dict[tuple, Known], port: int, template_id: int) -> Known | None:
     if own := templates.get((port, template_id)):
         return own
     others = {known for (_, other), known in templates.items() if other == template_id}
@@ -240,18 +242,24 @@ def _read_fixed(message: Message, octets: bytes) -> None:
 def _records(message: Message, template_id: int, template: Template, body: bytes) -> list[Record]:
     found, offset = [], 0
     while template.shortest and len(body) - offset >= template.shortest:
-        values = {}
-        for element, announced in template.fields:
-            offset, length = _variable(body, offset) if announced == VARIABLE else (offset, announced)
-            if offset + length > len(body):
-                raise Fault("variable_overrun")
-            values[element] = body[offset : offset + length]
-            offset += length
+        values, offset = read_record(template, body, offset)
         found.append(Record(template_id, template, values, message))
     return found
 
 
-def _variable(body: bytes, offset: int) -> tuple[int, int]:
+def read_record(template: Template, body: bytes, offset: int) -> tuple[dict[Element, bytes], int]:
+    """The octets of each field of the record at `offset`, and where it ends."""
+    values = {}
+    for element, announced in template.fields:
+        offset, length = variable(body, offset) if announced == VARIABLE else (offset, announced)
+        if offset + length > len(body):
+            raise Fault("variable_overrun")
+        values[element] = body[offset : offset + length]
+        offset += length
+    return values, offset
+
+
+def variable(body: bytes, offset: int) -> tuple[int, int]:
     """RFC 7011 section 7: one octet, or 255 and two."""
     if offset < len(body) and body[offset] < 255:
         return offset + 1, body[offset]

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from . import lists
 from .structure import NETFLOW9, VARIABLE, Element, Field, Message, Record, Template
 
 REGISTRY = Path(__file__).resolve().parents[2] / "registry"
@@ -82,7 +83,14 @@ def wire(record: Record) -> dict[str, Any]:
     """What the `wire` schema should show of a record: column name and value. Padding and fields without octets are no columns."""
     version = record.message.version
     columns = _columns(record.template, version)
-    return {name: decode(record.values[f.element], describe(f, version)[1], f.length == VARIABLE) for f, name in columns}
+    return {
+        name: decode_field(record.values[f.element], describe(f, version)[1], f.length == VARIABLE, record.message) for f, name in columns
+    }
+
+
+def decode_field(octets: bytes, kind: str, variable: bool, message: Message) -> Any:
+    """As `decode`, of lists too; of those in records, nulls are left out."""
+    return lists.decode(octets, kind, message) if kind in lists.KINDS else decode(octets, kind, variable)
 
 
 @cache
@@ -165,6 +173,7 @@ def elements(record: Record) -> dict[Any, Any]:
             continue
         number = NETFLOW9_ALIASES.get(element.id, element.id) if version == NETFLOW9 else element.id
         found.setdefault(number, decode(octets, describe(field, version)[1]))
+    found = _from_lists(record) | found
     if 139 in found:  # tshark shows the combined element as the two single ones
         found |= {178: found[139] >> 8, 179: found[139] & 0xFF} | found
     for key, finest, delta in (("start_ns", 156, 158), ("end_ns", 157, 159)):
@@ -174,6 +183,17 @@ def elements(record: Record) -> dict[Any, Any]:
         if times:
             found[key] = times[0]
     return found
+
+
+def _from_lists(record: Record) -> dict[Any, Any]:
+    """IANA elements that the lists of a record hold once, but for times and label stacks."""
+    held: dict[int, list[Any]] = {}
+    for field in record.template.fields:
+        if (kind := describe(field, record.message.version)[1]) in lists.KINDS:
+            for inner, octets in lists.single_values(record.values[field.element], kind, record.message):
+                if not inner.element.pen:
+                    held.setdefault(inner.element.id, []).append(decode(octets, describe(inner, record.message.version)[1]))
+    return {number: found[0] for number, found in held.items() if len(found) == 1 and registry()[0, number][1][:8] != "dateTime"}
 
 
 def boot_ms(message: Message) -> int:
