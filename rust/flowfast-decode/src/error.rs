@@ -122,8 +122,10 @@ faults! {
         Netflow9VariableLength = "netflow9_variable_length",
         /// Messages kept in part because decoding is lenient (FF-IX-03).
         MalformedTail = "malformed_tail",
-        /// Datagrams that arrived later than their successors, or twice (FF-NF-05).
+        /// Datagrams that arrived later than their successors (FF-NF-05).
         OutOfOrder = "out_of_order",
+        /// Datagrams that arrived twice (FF-SQ-04).
+        Duplicate = "duplicate",
         /// sFlow samples of a type that is not decoded, skipped by length (FF-SF-01).
         UnknownSample = "unknown_sample",
         /// sFlow records of a type that is not decoded, skipped by length (FF-SF-01).
@@ -134,6 +136,8 @@ faults! {
         ExcessRecord = "excess_record",
         /// Sampling rates and names of options data not kept, to stay within a bound (FF-RB-04).
         OptionsRefused = "options_refused",
+        /// sFlow samples whose sequence is not followed, to stay within a bound on sources (FF-RB-04).
+        SampleSourceRefused = "sample_source_refused",
         /// Exporter restarts seen (FF-Q-06).
         ExporterRestart = "exporter_restart",
     }

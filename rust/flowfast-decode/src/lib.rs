@@ -36,6 +36,7 @@ pub use decoder::{Datagram, Decoder, DecoderOptions, ExporterSummary};
 pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, SetLoss, Warning};
 pub use schema::{FLOW_COLUMNS, FlowColumn, Profile, SchemaKind};
+pub use sequence::{ExporterReport, SampleTotals};
 pub use stats::{Counter, Stats};
 pub use template::limits::Limits;
 

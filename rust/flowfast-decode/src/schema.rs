@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::element::{self, ElementId, sflow};
+use crate::element::{self, ElementId, INNER_FIELD_BASE, sflow};
 use crate::error::OptionsError;
 use crate::template::options::Naming;
 
@@ -98,6 +98,11 @@ const fn bits(id: u32, shift: u8, mask: u64) -> Feed {
         shift,
         mask,
     }
+}
+
+/// The element of the packet inside a tunnel.
+const fn inner(id: u32) -> Feed {
+    of(INNER_FIELD_BASE + id)
 }
 
 const fn reverse(id: u32) -> Feed {
@@ -203,6 +208,16 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("application_category", "events", Full, Name(Naming::ApplicationCategory), &[of(372), of(95)], "Category of the application (RFC 6759 section 7), from where its name is"),
         column("application_sub_category", "events", Full, Name(Naming::ApplicationSubCategory), &[of(373), of(95)], "Sub-category of the application, from where its name is"),
         column("application_group", "events", Full, Name(Naming::ApplicationGroup), &[of(374), of(95)], "Group of the application, from where its name is"),
+
+        column("tunnel_id", "inner", Full, U32, &[of(sflow::TUNNEL_ID), bits(351, 0, 0x00ff_ffff), of(sflow::VNI_INGRESS), of(sflow::VNI_EGRESS)], "Identifier of the tunnel that the packet is in: VXLAN's or Geneve's network, GRE's key"),
+        column("inner_src_mac", "inner", Full, Mac, &[inner(56)], "Source MAC address of the frame in the tunnel"),
+        column("inner_dst_mac", "inner", Full, Mac, &[inner(80)], "Destination MAC address of the frame in the tunnel"),
+        column("inner_src_addr", "inner", Full, Address, &[inner(8), inner(27)], "Source address of the packet in the tunnel"),
+        column("inner_dst_addr", "inner", Full, Address, &[inner(12), inner(28)], "Destination address of the packet in the tunnel"),
+        column("inner_src_port", "inner", Full, U16, &[inner(7)], "Source transport port of the packet in the tunnel"),
+        column("inner_dst_port", "inner", Full, U16, &[inner(11)], "Destination transport port of the packet in the tunnel"),
+        column("inner_proto", "inner", Full, U8, &[inner(4)], "IP protocol number of the packet in the tunnel"),
+        column("inner_tcp_flags", "inner", Full, U16, &[Feed { element: ElementId::iana(INNER_FIELD_BASE + 6), shift: 0, mask: 0x0fff }], "TCP control bits of the packet in the tunnel"),
 
         column("reverse_bytes", "reverse", Standard, U64, &[reverse(1), reverse(85), of(232)], "Octets of the reverse direction (RFC 5103)"),
         column("reverse_packets", "reverse", Standard, U64, &[reverse(2), reverse(86), of(299)], "Packets of the reverse direction (RFC 5103)"),

@@ -71,6 +71,28 @@ counters! {
     sequence_lost_records,
     /// Export packets lost before us, by sequence numbers that count packets (v9, sFlow).
     sequence_lost_packets,
+    /// Flow Records counted as lost that came later than their successors: not lost after all (FF-SQ-04).
+    sequence_late_records,
+    /// Export packets counted as lost that came later than their successors.
+    sequence_late_packets,
+    /// sFlow flow samples lost before us, by the sequence of each data source (FF-SF-04).
+    sequence_lost_flow_samples,
+    /// sFlow counter samples lost before us, by the sequence of each data source.
+    sequence_lost_counter_samples,
+    /// sFlow discarded-packet samples lost before us, by the sequence of each data source.
+    sequence_lost_discard_samples,
+    /// sFlow samples counted as lost that came later than their successors.
+    sequence_late_samples,
+    /// Samples that sFlow agents had no resources for, by their own count (FF-SMP-07).
+    sample_drops,
+    /// Flow Records that exporters say they sent, between two reports of theirs (FF-OT-02).
+    exporter_records_reported,
+    /// Flow Records that arrived between the same reports.
+    exporter_records_arrived,
+    /// Flow Records that exporters say they had and did not send, since their first report.
+    exporter_records_not_sent,
+    /// Packets that exporters say they saw and did not count, since their first report.
+    exporter_packets_ignored,
 }
 
 impl Stats {

@@ -1,7 +1,7 @@
 //! Counters and Exporters as dictionaries.
 
 use flowfast_collector::Counters;
-use flowfast_decode::ExporterSummary;
+use flowfast_decode::{ExporterReport, ExporterSummary, SampleTotals};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -41,10 +41,45 @@ pub(crate) fn exporters_list<'py>(
         dict.set_item("datagrams", exporter.datagrams)?;
         dict.set_item("records", exporter.records)?;
         dict.set_item("lost", exporter.lost)?;
+        dict.set_item("late", exporter.late)?;
         dict.set_item("lost_unit", exporter.lost_unit)?;
         dict.set_item("templates", exporter.templates)?;
         dict.set_item("last_seen_ns", exporter.last_seen_ns)?;
+        for (name, value) in reported(&exporter.report)
+            .into_iter()
+            .chain(sampled(&exporter.samples))
+        {
+            dict.set_item(name, value)?;
+        }
         list.append(dict)?;
     }
     Ok(list)
+}
+
+fn reported(report: &ExporterReport) -> [(&'static str, u64); 11] {
+    [
+        ("messages_reported", report.messages_reported),
+        ("messages_arrived", report.messages_arrived),
+        ("records_reported", report.records_reported),
+        ("records_arrived", report.records_arrived),
+        ("octets_reported", report.octets_reported),
+        ("octets_arrived", report.octets_arrived),
+        ("packets_ignored", report.packets_ignored),
+        ("octets_ignored", report.octets_ignored),
+        ("records_not_sent", report.records_not_sent),
+        ("packets_not_sent", report.packets_not_sent),
+        ("octets_not_sent", report.octets_not_sent),
+    ]
+}
+
+fn sampled(totals: &SampleTotals) -> [(&'static str, u64); 7] {
+    [
+        ("flow_samples_lost", totals.flow_samples_lost),
+        ("counter_samples_lost", totals.counter_samples_lost),
+        ("discard_samples_lost", totals.discard_samples_lost),
+        ("samples_late", totals.samples_late),
+        ("samples_taken", totals.samples_taken),
+        ("sample_pool", totals.sample_pool),
+        ("sample_drops", totals.sample_drops),
+    ]
 }

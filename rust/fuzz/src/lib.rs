@@ -22,6 +22,8 @@ pub const LIMITS: Limits = Limits {
     options_octets_per_session: 2048,
     options_octets: 16384,
     list_depth: 3,
+    sample_sources_per_domain: 8,
+    sample_sources: 40,
 };
 
 /// A decoder and the rows that it has given.

@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 
 use super::Decoder;
-use crate::batch::{FormatCode, unmapped};
+use crate::batch::{FormatCode, MessageContext, unmapped};
 use crate::error::{SetLoss, Warning};
-use crate::sequence::{SequenceEvent, Units};
+use crate::sequence::{
+    ExporterReport, SampleHeader, SampleTotals, SequenceEvent, SequencedMessage, Units, Volume,
+};
+use crate::template::cache::Session;
 use crate::template::domain::{Domain, DomainKey};
 
 /// What one Exporter and Observation Domain sent.
@@ -23,9 +26,15 @@ pub struct ExporterSummary {
     pub records: u64,
     /// Lost before us, by sequence numbers.
     pub lost: u64,
+    /// Of those, what came later than its successors, and so was not lost.
+    pub late: u64,
     /// What `lost` counts: `records`, `packets`, `messages` if the exporter does not follow the standard (FF-SQ-06), or `none`
     /// where the format has no sequence (FF-NF-04).
     pub lost_unit: &'static str,
+    /// What it says of itself.
+    pub report: ExporterReport,
+    /// What its samples tell, if it is an sFlow agent.
+    pub samples: SampleTotals,
     /// Templates known, over all its sessions.
     pub templates: usize,
     /// When its last datagram was received, nanoseconds since the UNIX epoch.
@@ -51,7 +60,10 @@ impl Decoder {
                 datagrams: domain.datagrams,
                 records: domain.records,
                 lost: domain.lost,
-                lost_unit: match (format, domain.sequence.counts_messages()) {
+                late: domain.late,
+                report: domain.report,
+                samples: domain.sample_totals,
+                lost_unit: match (format, domain.streams.counts_messages()) {
                     (FormatCode::Netflow1, _) => "none",
                     (_, true) => "messages",
                     (
@@ -103,6 +115,7 @@ impl Decoder {
             self.stats.warn(Warning::ExporterEvicted);
             self.templates -= plans.len();
             self.options_octets -= domain.options.octets();
+            self.sample_sources -= domain.samples.len();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
             for set in domain.waiting {
                 self.unwait(&set);
@@ -111,29 +124,91 @@ impl Decoder {
         }
     }
 
-    pub(crate) fn observe_sequence(
+    /// Ends a message: what its sequence number tells, and what the exporter said of itself in it. `arrived` is the message itself.
+    pub(crate) fn end_message(
         &mut self,
-        domain_index: usize,
-        sequence: u32,
+        context: &MessageContext,
         units: Option<Units>,
-        uptime_ms: Option<u32>,
         unit: SequenceUnit,
+        arrived: Volume,
     ) {
-        let Some(domain) = self.domains.get_mut(domain_index) else {
+        let (Some(domain), Some(sequence)) =
+            (self.domains.get_mut(context.domain_index), context.sequence)
+        else {
             return;
         };
-        match domain.sequence.observe(sequence, units, uptime_ms) {
-            SequenceEvent::InOrder => {}
-            SequenceEvent::Lost(lost) => {
-                let lost = u64::from(lost);
-                domain.lost += lost;
-                match unit {
-                    SequenceUnit::Records => self.stats.sequence_lost_records += lost,
-                    SequenceUnit::Packets => self.stats.sequence_lost_packets += lost,
-                }
+        let message = SequencedMessage {
+            sequence,
+            units,
+            uptime_ms: context.uptime_ms,
+            arrived,
+            reports: &self.reports,
+        };
+        let news = domain.streams.observe(stream_of(context), message);
+        self.reports.clear();
+        domain.lost += news.lost;
+        domain.late += news.late;
+        domain.report += news.report;
+        let stats = &mut self.stats;
+        stats.exporter_records_reported += news.report.records_reported;
+        stats.exporter_records_arrived += news.report.records_arrived;
+        stats.exporter_records_not_sent += news.report.records_not_sent;
+        stats.exporter_packets_ignored += news.report.packets_ignored;
+        match unit {
+            SequenceUnit::Records => {
+                stats.sequence_lost_records += news.lost;
+                stats.sequence_late_records += news.late;
             }
-            SequenceEvent::OutOfOrder => self.stats.warn(Warning::OutOfOrder),
-            SequenceEvent::Restart => self.stats.warn(Warning::ExporterRestart),
+            SequenceUnit::Packets => {
+                stats.sequence_lost_packets += news.lost;
+                stats.sequence_late_packets += news.late;
+            }
         }
+        match news.event {
+            SequenceEvent::InOrder | SequenceEvent::Lost(_) => {}
+            SequenceEvent::Late(_) | SequenceEvent::OutOfOrder => stats.warn(Warning::OutOfOrder),
+            SequenceEvent::Duplicate => stats.warn(Warning::Duplicate),
+            SequenceEvent::Restart => stats.warn(Warning::ExporterRestart),
+        }
+    }
+
+    /// Flow Records that had waited for their template, of an earlier message.
+    pub(crate) fn add_recovered(&mut self, context: &MessageContext, records: usize) {
+        if let Some(domain) = self.domains.get_mut(context.domain_index) {
+            let session = stream_of(context);
+            domain.streams.add_recovered(session, records as u64);
+        }
+    }
+
+    /// What the samples of a datagram tell of their sources (FF-SF-04).
+    pub(crate) fn observe_samples(&mut self, context: &MessageContext, samples: &[SampleHeader]) {
+        let Some(domain) = self.domains.get_mut(context.domain_index) else {
+            return;
+        };
+        let known = domain.samples.len();
+        for sample in samples {
+            let has_room = domain.samples.len() < self.limits.sample_sources_per_domain
+                && self.sample_sources + domain.samples.len() - known < self.limits.sample_sources;
+            match (domain.samples).observe(sample, context.uptime_ms, has_room) {
+                Some(news) => {
+                    domain.sample_totals += news;
+                    self.stats.sequence_lost_flow_samples += news.flow_samples_lost;
+                    self.stats.sequence_lost_counter_samples += news.counter_samples_lost;
+                    self.stats.sequence_lost_discard_samples += news.discard_samples_lost;
+                    self.stats.sequence_late_samples += news.samples_late;
+                    self.stats.sample_drops += news.sample_drops;
+                }
+                None => self.stats.warn(Warning::SampleSourceRefused),
+            }
+        }
+        self.sample_sources += domain.samples.len() - known;
+    }
+}
+
+/// Whose sequence a message is of: its Transport Session's in IPFIX (FF-SQ-03), the exporter's in the others, from whatever port.
+fn stream_of(context: &MessageContext) -> Session {
+    match context.format {
+        FormatCode::Ipfix => context.session,
+        _ => Session::default(),
     }
 }

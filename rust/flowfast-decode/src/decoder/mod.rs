@@ -21,6 +21,7 @@ use crate::tables::{Tables, flows_schema};
 use crate::template::cache::Session;
 use crate::template::domains::Domains;
 use crate::template::limits::Limits;
+use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
 
 pub use exporters::ExporterSummary;
@@ -93,6 +94,10 @@ pub struct Decoder {
     templates: usize,
     /// Octets of what options data taught, over all domains.
     options_octets: usize,
+    /// Sources of sFlow samples, over all agents.
+    sample_sources: usize,
+    /// What the exporter says of itself in the message that is being decoded.
+    reports: Vec<Report>,
     /// When the current datagram was received. Captures may go back in time.
     now_ns: i64,
     /// When sets that had waited too long were last looked for.
@@ -121,6 +126,8 @@ impl Decoder {
             waiting_octets: 0,
             templates: 0,
             options_octets: 0,
+            sample_sources: 0,
+            reports: Vec::new(),
             now_ns: i64::MIN,
             expired_ns: i64::MIN,
             steps: Vec::new(),

@@ -10,6 +10,9 @@ use crate::template::RecordKind;
 use crate::template::domain::Domain;
 use crate::template::options::{OptionsFields, Subject};
 
+/// Reports of one message that are compared: an exporter has few processes.
+const MAX_REPORTS: usize = 64;
+
 impl Decoder {
     /// Counts the records of a set and finds their fields, by a plan.
     pub(crate) fn split(
@@ -90,6 +93,25 @@ impl Decoder {
         let after = domain.options.octets();
         self.options_octets = self.options_octets + after - before;
         self.stats.warnings[Warning::OptionsRefused as usize] += outcome.refused;
+    }
+
+    /// Takes in what the exporter says of itself in options data of the message that is being decoded.
+    pub(crate) fn take_reports(
+        &mut self,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+    ) {
+        let Some(plan) = self.plans.get(plan_id) else {
+            return;
+        };
+        if let Some(fields) = &plan.options {
+            let records = tile(plan, body, pieces, run.records);
+            let reports = fields.reports(&records, run.context.domain);
+            self.reports
+                .extend(reports.take(MAX_REPORTS.saturating_sub(self.reports.len())));
+        }
     }
 
     /// Records of options data, what their template tells of, and whom they teach about; `None` if it tells nothing.

@@ -76,12 +76,12 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     {
         decoder.stats.warn(Warning::CountMismatch);
     }
-    decoder.observe_sequence(
-        domain_index,
-        packet.sequence(),
+    let arrived = counts.volume(datagram.payload.len());
+    decoder.end_message(
+        &context,
         Some(Units::new(1)),
-        Some(packet.sys_uptime_ms()),
         SequenceUnit::Packets,
+        arrived,
     );
     Ok(())
 }

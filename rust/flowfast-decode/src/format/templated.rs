@@ -9,6 +9,7 @@ use crate::batch::MessageContext;
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, SetLoss, Warning};
 use crate::plan::Piece;
+use crate::sequence::Volume;
 use crate::staging::{PlanId, RecordSpan};
 use crate::template::cache::{Lookup, Session};
 use crate::template::domain::WaitingSet;
@@ -70,6 +71,17 @@ pub(super) struct Message<'d, 'p> {
     pieces: Vec<Piece>,
     /// Templates of this message, the last definition of each id; `None` for one that was refused.
     own: HashMap<u16, Option<PlanId>, RandomState>,
+}
+
+impl Counts {
+    /// A message of so many octets that held this.
+    pub(super) fn volume(self, octets: usize) -> Volume {
+        Volume {
+            messages: 1,
+            records: self.flow_records as u64,
+            octets: octets as u64,
+        }
+    }
 }
 
 impl<'d, 'p> Message<'d, 'p> {
@@ -253,12 +265,9 @@ impl<'d, 'p> Message<'d, 'p> {
                     if decoder.kind(span.plan) == Some(RecordKind::Data) {
                         counts.flow_records += span.records;
                     }
-                    decoder.append_records(
-                        span.plan,
-                        &payload[start..start + octets],
-                        &pieces[range],
-                        span.run(),
-                    );
+                    let (body, pieces) = (&payload[start..start + octets], &pieces[range]);
+                    decoder.take_reports(span.plan, body, pieces, span.run());
+                    decoder.append_records(span.plan, body, pieces, span.run());
                 }
                 Step::Undecodable {
                     template_id,
@@ -306,6 +315,9 @@ pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingS
         return false;
     };
     decoder.append_records(plan, &set.body[..octets], &pieces, set.run(records));
+    if decoder.kind(plan) == Some(RecordKind::Data) {
+        decoder.add_recovered(&set.context, records);
+    }
     true
 }
 

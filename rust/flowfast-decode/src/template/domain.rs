@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::cache::{Session, TemplateCache};
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
-use crate::sequence::SequenceTracker;
+use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,12 +46,17 @@ pub(crate) struct Domain {
     pub(crate) key: DomainKey,
     pub(crate) templates: TemplateCache,
     pub(crate) options: SessionOptions,
-    pub(crate) sequence: SequenceTracker,
+    pub(crate) streams: Streams,
+    /// Of sFlow.
+    pub(crate) samples: SampleSequences,
     pub(crate) waiting: VecDeque<WaitingSet>,
     pub(crate) waiting_octets: usize,
     pub(crate) datagrams: u64,
     pub(crate) records: u64,
     pub(crate) lost: u64,
+    pub(crate) late: u64,
+    pub(crate) report: ExporterReport,
+    pub(crate) sample_totals: SampleTotals,
     pub(crate) last_seen_ns: i64,
 }
 
@@ -61,12 +66,16 @@ impl Domain {
             key,
             templates: TemplateCache::default(),
             options: SessionOptions::default(),
-            sequence: SequenceTracker::default(),
+            streams: Streams::default(),
+            samples: SampleSequences::default(),
             waiting: VecDeque::new(),
             waiting_octets: 0,
             datagrams: 0,
             records: 0,
             lost: 0,
+            late: 0,
+            report: ExporterReport::default(),
+            sample_totals: SampleTotals::default(),
             last_seen_ns: 0,
         }
     }

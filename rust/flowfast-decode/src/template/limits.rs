@@ -27,6 +27,10 @@ pub struct Limits {
     pub options_octets: usize,
     /// Lists within lists (FF-SD-03).
     pub list_depth: usize,
+    /// Data sources of one sFlow agent whose samples' sequences are followed.
+    pub sample_sources_per_domain: usize,
+    /// The same over all agents.
+    pub sample_sources: usize,
 }
 
 impl Default for Limits {
@@ -44,6 +48,8 @@ impl Default for Limits {
             options_octets_per_session: 1 << 20,
             options_octets: 64 << 20,
             list_depth: 8,
+            sample_sources_per_domain: 4096,
+            sample_sources: 1 << 18,
         }
     }
 }
