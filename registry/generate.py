@@ -91,7 +91,9 @@ def elements_rs() -> str:
         name = "scope_" + r["name"].lower().replace(" ", "_")
         elements.append((0, NETFLOW9_SCOPE_BASE + int(r["scope_type"]), name, "octetArray"))
     elements += sflow_elements()
-    elements += [(0, INNER_FIELD_BASE + number, f"inner_{name}", data_type) for pen, number, name, data_type in elements if not pen and number in INNER]
+    elements += [
+        (0, INNER_FIELD_BASE + number, f"inner_{name}", kind) for pen, number, name, kind in elements if not pen and number in INNER
+    ]
     out = [HEADER, "use super::{AbstractDataType::*, Row};\n\n"]
     out += ["/// First id of the sFlow fields that no registry numbers.\n"]
     out += [f"pub(crate) const SFLOW_FIELD_BASE: u32 = {SFLOW_FIELD_BASE:#x};\n\n"]
