@@ -25,6 +25,10 @@ pub struct Limits {
     pub options_octets_per_session: usize,
     /// The same over all.
     pub options_octets: usize,
+    /// Octets of templates and options data remembered as they were sent, per Observation Domain, if a journal wants them.
+    pub memory_octets_per_domain: usize,
+    /// The same over all Observation Domains.
+    pub memory_octets: usize,
 }
 
 impl Default for Limits {
@@ -41,6 +45,8 @@ impl Default for Limits {
             waiting_ns: 30_000_000_000,
             options_octets_per_session: 1 << 20,
             options_octets: 64 << 20,
+            memory_octets_per_domain: 4 << 20,
+            memory_octets: 64 << 20,
         }
     }
 }
