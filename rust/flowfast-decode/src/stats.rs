@@ -63,6 +63,8 @@ counters! {
     options_templates_received,
     /// Template ids that got their first definition, or another one.
     templates_new,
+    /// Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.
+    sets_undecodable,
     /// Data sets now waiting for their template.
     sets_waiting,
     /// Their octets.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::Decoder;
 use crate::batch::{FormatCode, unmapped};
-use crate::error::Warning;
+use crate::error::{SetLoss, Warning};
+use crate::ledger::{NOBODY, Party};
 use crate::sequence::{SequenceEvent, Units};
 use crate::template::domain::{Domain, DomainKey};
 
@@ -93,7 +94,36 @@ impl Decoder {
             domain.datagrams += u64::from(!self.learning);
             domain.last_seen_ns = received_ns;
         }
+        self.heard = Some((Party::from(key), self.account(index)));
         index
+    }
+
+    /// The ledger's account of a domain.
+    pub(super) fn account(&mut self, domain_index: usize) -> usize {
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            return NOBODY;
+        };
+        let (party, seen_ns) = (Party::from(domain.key), domain.last_seen_ns);
+        domain.account = self.ledger.open(party, domain.account, seen_ns);
+        domain.account
+    }
+
+    /// Counts a data set that cannot be decoded now.
+    pub(crate) fn count_undecodable(&mut self, domain_index: usize) {
+        let account = self.account(domain_index);
+        self.stats.sets_undecodable += 1;
+        self.ledger.at(account).sets_undecodable += 1;
+    }
+
+    /// Counts a data set that will never be decoded.
+    pub(crate) fn discard_set(&mut self, domain_index: usize, loss: SetLoss, octets: usize) {
+        let account = self.account(domain_index);
+        self.discard_set_of(account, loss, octets);
+    }
+
+    pub(super) fn discard_set_of(&mut self, account: usize, loss: SetLoss, octets: usize) {
+        self.stats.discard_set(loss, octets);
+        self.ledger.at(account).discard_set(loss, octets);
     }
 
     pub(super) fn evict_domains(&mut self) {
@@ -105,9 +135,11 @@ impl Decoder {
             self.options_octets -= domain.options.octets();
             self.memory_octets -= domain.memory.octets();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
+            let party = Party::from(domain.key);
+            let account = self.ledger.open(party, domain.account, domain.last_seen_ns);
             for set in domain.waiting {
-                self.unwait(&set);
-                self.give_up(set);
+                self.unwait(&set, account);
+                self.give_up(account, set);
             }
         }
     }
@@ -129,11 +161,17 @@ impl Decoder {
         match domain.sequence.observe(sequence, units, uptime_ms) {
             SequenceEvent::InOrder => {}
             SequenceEvent::Lost(lost) => {
-                let lost = u64::from(lost);
-                domain.lost += lost;
-                match unit {
-                    SequenceUnit::Records => self.stats.sequence_lost_records += lost,
-                    SequenceUnit::Packets => self.stats.sequence_lost_packets += lost,
+                domain.lost += u64::from(lost);
+                // FF-SQ-06: who numbers messages against the standard loses messages.
+                let in_packets = unit == SequenceUnit::Packets || domain.sequence.counts_messages();
+                let account = self.account(domain_index);
+                let counts = self.ledger.at(account);
+                if in_packets {
+                    self.stats.sequence_lost_packets += u64::from(lost);
+                    counts.sequence_lost_packets += i64::from(lost);
+                } else {
+                    self.stats.sequence_lost_records += u64::from(lost);
+                    counts.sequence_lost_records += i64::from(lost);
                 }
             }
             SequenceEvent::OutOfOrder => self.stats.warn(Warning::OutOfOrder),

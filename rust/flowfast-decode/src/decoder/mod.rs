@@ -13,6 +13,7 @@ use arrow_schema::SchemaRef;
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
+use crate::ledger::{Ledger, NOBODY, Party};
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
 use crate::staging::{PlanId, PlanStore};
@@ -85,6 +86,9 @@ impl Default for DecoderOptions {
 #[derive(Debug)]
 pub struct Decoder {
     pub(crate) stats: Stats,
+    ledger: Ledger,
+    /// Whom the current datagram is from, and where the account was, once its header has told.
+    heard: Option<(Party, usize)>,
     lenient: bool,
     journaled: bool,
     limits: Limits,
@@ -122,6 +126,8 @@ impl Decoder {
         let selected = select(&options.columns)?;
         let mut decoder = Self {
             stats: Stats::default(),
+            ledger: Ledger::new(options.limits.accounts),
+            heard: None,
             lenient: options.lenient,
             journaled: options.journaled,
             limits: options.limits,
@@ -164,15 +170,13 @@ impl Decoder {
         self.stats.datagrams_received += 1;
         self.stats.octets_received += datagram.payload.len() as u64;
         let outcome = self.take_in(datagram);
-        match outcome {
-            Ok(()) => self.stats.datagrams_decoded += 1,
-            Err(error) => self.stats.datagrams_discarded[error as usize] += 1,
-        }
+        self.settle(datagram, outcome);
         outcome
     }
 
     fn take_in(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         self.now_ns = datagram.received_ns;
+        self.heard = None;
         if self.templates > self.limits.templates
             || self.plans.fields() > self.limits.template_fields
         {
@@ -188,6 +192,47 @@ impl Decoder {
             self.expire_waiting(false);
         }
         outcome
+    }
+
+    /// Counts a datagram that is not to be decoded, and why.
+    pub fn discard(&mut self, datagram: &Datagram<'_>, why: DecodeError) {
+        self.stats.datagrams_received += 1;
+        self.stats.octets_received += datagram.payload.len() as u64;
+        self.now_ns = datagram.received_ns;
+        self.heard = None;
+        self.settle(datagram, Err(why));
+    }
+
+    /// Counts datagrams that were cut on the way, so that not even whose they were is to be trusted.
+    pub fn discard_truncated(&mut self, datagrams: u64, octets: u64) {
+        let why = DecodeError::TruncatedReceive as usize;
+        self.stats.datagrams_received += datagrams;
+        self.stats.octets_received += octets;
+        self.stats.datagrams_discarded[why] += datagrams;
+        let nobody = self.ledger.at(NOBODY);
+        nobody.datagrams_received += datagrams as i64;
+        nobody.octets_received += octets as i64;
+        nobody.datagrams_discarded[why] += datagrams as i64;
+    }
+
+    /// Counts what became of a datagram, to whoever sent it.
+    fn settle(&mut self, datagram: &Datagram<'_>, outcome: Result<(), DecodeError>) {
+        let unheard = || (Party::source(datagram.exporter), NOBODY);
+        let (party, hint) = self.heard.unwrap_or_else(unheard);
+        let account = self.ledger.open(party, hint, self.now_ns);
+        let counts = self.ledger.at(account);
+        counts.datagrams_received += 1;
+        counts.octets_received += datagram.payload.len() as i64;
+        match outcome {
+            Ok(()) => {
+                self.stats.datagrams_decoded += 1;
+                counts.datagrams_decoded += 1;
+            }
+            Err(error) => {
+                self.stats.datagrams_discarded[error as usize] += 1;
+                counts.datagrams_discarded[error as usize] += 1;
+            }
+        }
     }
 
     /// Rows decoded since the last flush, over all tables.
@@ -215,6 +260,21 @@ impl Decoder {
     /// Counters since the start.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// What became of what each Exporter sent.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The same, for what becomes of the records later.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// The ledger goes on where another decoder's ended.
+    pub fn go_on_with(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
     }
 
     pub(crate) fn is_lenient(&self) -> bool {

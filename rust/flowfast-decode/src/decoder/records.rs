@@ -43,17 +43,23 @@ impl Decoder {
             return;
         }
         let records = run.records as u64;
+        let kind_is_options = plan.kind == RecordKind::Options;
+        let has_rows = plan.table.is_some();
+        let account = self.account(run.context.domain_index);
         self.stats.records_received += records;
+        self.ledger.at(account).records_received += records as i64;
         if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
             domain.records += records;
         }
-        if plan.kind == RecordKind::Options {
+        if kind_is_options {
             self.stats.options_records_decoded += records;
         }
-        if plan.table.is_some() {
+        if has_rows {
             self.stats.records_decoded += records;
+            self.ledger.decoded(account, records);
         } else {
             self.stats.records_absorbed += records;
+            self.ledger.at(account).records_absorbed += records as i64;
         }
         let (plans, mut rows) = self.plans_and_rows();
         plans.append(plan_id, body, pieces, run, &mut rows);

@@ -280,11 +280,14 @@ impl<'d, 'p> Message<'d, 'p> {
                     why,
                 } => {
                     counts.undecoded_sets += 1;
+                    decoder.count_undecodable(context.domain_index);
                     let octets = set.len() - set::HEADER_LEN;
                     match why {
-                        Lookup::Expired => {
-                            decoder.stats.discard_set(SetLoss::ExpiredTemplate, octets)
-                        }
+                        Lookup::Expired => decoder.discard_set(
+                            context.domain_index,
+                            SetLoss::ExpiredTemplate,
+                            octets,
+                        ),
                         Lookup::Missing | Lookup::Ambiguous | Lookup::Found(_) => {
                             if why == Lookup::Ambiguous {
                                 decoder.warn(Warning::TemplateAmbiguous);

@@ -6,6 +6,7 @@ use super::cache::{Session, TemplateCache};
 use super::memory::Memory;
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
+use crate::ledger::NOBODY;
 use crate::sequence::SequenceTracker;
 
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
@@ -63,6 +64,8 @@ pub(crate) struct Domain {
     pub(crate) records: u64,
     pub(crate) lost: u64,
     pub(crate) last_seen_ns: i64,
+    /// Where its account was when it was last asked for.
+    pub(crate) account: usize,
 }
 
 impl Domain {
@@ -79,6 +82,7 @@ impl Domain {
             records: 0,
             lost: 0,
             last_seen_ns: 0,
+            account: NOBODY,
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Limits {
     pub memory_octets_per_domain: usize,
     /// The same over all Observation Domains.
     pub memory_octets: usize,
+    /// Accounts of the ledger, one for each Exporter and Observation Domain.
+    pub accounts: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             options_octets: 64 << 20,
             memory_octets_per_domain: 4 << 20,
             memory_octets: 64 << 20,
+            accounts: 10_000,
         }
     }
 }
