@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flowfast_decode::{DecoderOptions, ExporterSummary};
+use flowfast_decode::{AccountSummary, DecoderOptions, ExporterSummary};
 
 use crate::consumer::{Consumer, Seat};
 use crate::error::StartError;
@@ -239,6 +239,11 @@ impl Collector {
     /// What each Exporter and Observation Domain sent.
     pub fn exporters(&self) -> Vec<ExporterSummary> {
         self.consumer.exporters()
+    }
+
+    /// What became of what each Exporter sent.
+    pub fn accounts(&self) -> Vec<AccountSummary> {
+        self.consumer.accounts()
     }
 
     /// Flushes in the queue, and how many fit.

@@ -154,6 +154,8 @@ faults! {
     RecordLoss {
         /// The queue was full.
         QueueFull = "queue_full",
+        /// The queue was full; the journal gives them again.
+        ToJournal = "to_journal",
         /// The consumer was gone.
         Closed = "closed",
         /// The decoder that held them panicked: our bug.

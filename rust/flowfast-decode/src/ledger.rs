@@ -179,6 +179,8 @@ struct Account {
     total: Counts,
     /// What rows have been written of.
     written: Counts,
+    /// Records of the present interval that found the queue full.
+    missing: i64,
     last_seen_ns: i64,
 }
 
@@ -190,6 +192,8 @@ pub struct Ledger {
     free: Vec<usize>,
     /// Accounts that have records pending.
     pending: Vec<usize>,
+    /// Whether any account has records that found the queue full.
+    any_missing: bool,
     limit: usize,
 }
 
@@ -201,6 +205,7 @@ impl Ledger {
             index: HashMap::default(),
             free: Vec::new(),
             pending: Vec::new(),
+            any_missing: false,
             limit: limit.max(1),
         }
     }
@@ -233,11 +238,31 @@ impl Ledger {
     /// All pending records are in the queue, or lost.
     pub fn hand_over(&mut self, outcome: Result<(), RecordLoss>) {
         for account in self.pending.drain(..) {
-            let counts = &mut self.accounts[account].total;
+            let account = &mut self.accounts[account];
+            let counts = &mut account.total;
             let records = std::mem::take(&mut counts.records_pending);
             match outcome {
                 Ok(()) => counts.records_queued += records,
                 Err(loss) => counts.records_dropped[loss as usize] += records,
+            }
+            if outcome == Err(RecordLoss::QueueFull) {
+                account.missing += records;
+                self.any_missing = true;
+            }
+        }
+    }
+
+    /// The interval has ended. If all of it is in a journal, that gives again what found the queue full.
+    pub fn end_interval(&mut self, is_in_journal: bool) {
+        if !std::mem::take(&mut self.any_missing) {
+            return;
+        }
+        for account in &mut self.accounts {
+            let missing = std::mem::take(&mut account.missing);
+            if is_in_journal {
+                let dropped = &mut account.total.records_dropped;
+                dropped[RecordLoss::QueueFull as usize] -= missing;
+                dropped[RecordLoss::ToJournal as usize] += missing;
             }
         }
     }
@@ -344,6 +369,7 @@ impl Ledger {
             }
             nobody.total.add(&closed.total);
             nobody.written.add(&closed.written);
+            nobody.missing += closed.missing;
         }
     }
 }

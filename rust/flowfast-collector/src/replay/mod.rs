@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flowfast_decode::{Counter, DecoderOptions, ExporterSummary};
+use flowfast_decode::{AccountSummary, Counter, DecoderOptions, ExporterSummary};
 
 use crate::consumer::Consumer;
 use crate::error::StartError;
@@ -173,6 +173,11 @@ impl Replay {
     /// What each Exporter and Observation Domain sent.
     pub fn exporters(&self) -> Vec<ExporterSummary> {
         self.consumer.exporters()
+    }
+
+    /// What became of what each Exporter sent.
+    pub fn accounts(&self) -> Vec<AccountSummary> {
+        self.consumer.accounts()
     }
 
     /// Flushes in the queue, and how many fit.

@@ -272,6 +272,11 @@ impl Decoder {
         &mut self.ledger
     }
 
+    /// The ledger of a decoder that has come to its end.
+    pub fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
     /// The ledger goes on where another decoder's ended.
     pub fn go_on_with(&mut self, ledger: Ledger) {
         self.ledger = ledger;

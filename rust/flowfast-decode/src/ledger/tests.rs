@@ -102,3 +102,17 @@ fn what_a_panic_leaves_open_is_nobodys() {
         [("datagrams_received", 1), ("datagrams_discarded", 1)]
     );
 }
+
+#[test]
+fn what_the_journal_gives_again_is_not_lost_to_the_full_queue() {
+    let mut ledger = Ledger::new(10);
+    let account = ledger.open(party(1), NOBODY, 0);
+    for is_in_journal in [true, false] {
+        ledger.decoded(account, 5);
+        ledger.hand_over(Err(RecordLoss::QueueFull));
+        ledger.end_interval(is_in_journal);
+    }
+    let dropped = ledger.at(account).records_dropped;
+    assert_eq!(dropped[RecordLoss::ToJournal as usize], 5);
+    assert_eq!(dropped[RecordLoss::QueueFull as usize], 5);
+}
