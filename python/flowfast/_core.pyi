@@ -24,10 +24,10 @@ class Batch:
 
     @property
     def table(self) -> str:
-        """`flows`, or a table of the `wire` schema."""
+        """`flows`, a table of the `wire` schema, or `ledger`."""
     @property
     def kind(self) -> str:
-        """`flows`, `data`, `options` or `counters`."""
+        """`flows`, `data`, `options`, `counters` or `ledger`."""
     @property
     def worker(self) -> int:
         """Index of the worker that decoded it."""
@@ -105,6 +105,7 @@ class Collector:
         when_full: str = "drop",
         journal: tuple[str | PathLike[str], str] | None = None,
         state: Sequence[str | PathLike[str]] = (),
+        ledger: bool = False,
     ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
@@ -113,6 +114,7 @@ class Collector:
         `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
         `journal`: (directory, run): datagrams are written there before they are decoded, into files whose names hold `run`. `state`:
         captures, segments of a journal among them, to learn templates and options data from before the sockets are bound.
+        `ledger`: rows of the table `ledger` come every minute, and are counted nowhere.
         Raises OSError with errno and filename set to the URI (port in use, no permission, address not on this machine).
         """
     def listeners(self) -> list[dict[str, Any]]:
@@ -135,6 +137,8 @@ class Collector:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]:
+        """What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`."""
     def close(self) -> None:
         """Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads."""
 
@@ -155,6 +159,7 @@ class Replay:
         batch_rows: int = 131072,
         queue_batches: int = 16,
         late: str | PathLike[str] | None = None,
+        ledger: bool = False,
     ) -> Self:
         """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened.
 
@@ -170,6 +175,7 @@ class Replay:
         """(path, one sentence) for each file that was truncated or is no capture; what was readable has been decoded."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...
 
 def generate(

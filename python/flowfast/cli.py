@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowfast._core import __version__
-from flowfast.commands import check_config, collect, convert, generate, schema
+from flowfast.commands import check_config, collect, convert, generate, ledger, schema
 from flowfast.config import HTTP_DEFAULT, Settings, config_path, load, split_list
 from flowfast.errors import EXIT_FAILED, EXIT_USAGE, FlowfastError, TargetError, UsageError, print_error, reason
 from flowfast.sinks import target_hint
@@ -140,6 +140,21 @@ def generate_command(
     return generate.run(
         to=to, write=write, format=format, count=count, rate=rate, order=order, template=template, exporters=exporters, seed=seed
     )
+
+
+@app.command("ledger")
+def ledger_command(
+    *,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a rotating target: of `parquet:DIR` or `arrow:DIR`.")],
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only from then on: 90s, 15m or 24h before now, or a time such as 2026-11-22T14:00 (UTC)."),
+    ] = None,
+    exporter: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only what this exporter sent.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Say where the flows went: what was received, what was lost, why, and whether it adds up."""
+    return ledger.run(directory, since, exporter, as_json=json)
 
 
 @app.command("check-config")

@@ -128,6 +128,11 @@ class Settings(BaseModel):
         """Seconds of an interval, 0 if no target rotates."""
         return self.rotate if any(target.layout == "directory" for target in self.to) else 0
 
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether a target has a ledger beside its flows."""
+        return any(target.keeps_ledger for target in self.to)
+
 
 def setting_names() -> list[str]:
     """Names of the settings as flags and files have them: `when-full`."""

@@ -44,8 +44,11 @@ class SinkRunner:
     `journal`: the journal that gives rows again which the sink, of rotating files then, could not take.
     """
 
-    def __init__(self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS, journal: Journal | None = None) -> None:
+    def __init__(
+        self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS, journal: Journal | None = None, *, keeps_ledger: bool = False
+    ) -> None:
         self.account = account
+        self.keeps_ledger = keeps_ledger
         self._journal = journal
         self._missing: Counter[tuple[int, int]] = Counter()
         self.lost: TargetLost | None = None
@@ -174,7 +177,7 @@ class SinkRunner:
                     missing = self._missing.pop((event.worker, event.interval_start), 0)
                 self._journal.settle(self._sink, event, missing)
         elif self.lost is not None:
-            self.account.lost(event.num_rows, self.lost)
+            self.account.lost(_rows(event), self.lost)
         else:
             self._sink.write(event)
 
@@ -245,6 +248,8 @@ class Pipeline:
 
     def _hand(self, event: Event) -> None:
         for runner in self._runners:
+            if _is_ledger(event) and not runner.keeps_ledger:
+                continue
             while not runner.offer(event):
                 if not self._wait or self._abandoned:
                     runner.drop(event)
@@ -253,5 +258,10 @@ class Pipeline:
                 self._on_tick()
 
 
+def _is_ledger(event: Event) -> bool:
+    return not isinstance(event, IntervalEnd) and event.kind == "ledger"
+
+
 def _rows(event: Event) -> int:
-    return 0 if isinstance(event, IntervalEnd) else event.num_rows
+    """Records of an event; rows of the ledger are none."""
+    return 0 if isinstance(event, IntervalEnd) or _is_ledger(event) else event.num_rows
