@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from flowfast import logs
 from flowfast._core import Batch
-from flowfast.errors import TargetError
+from flowfast.errors import TargetError, reason
 from flowfast.files import PendingFile, carry_out, pending_rotating, probe_directory, write_manifest
 from flowfast.sinks.account import Account
 from flowfast.sinks.answers import Answers
@@ -143,13 +144,26 @@ class RotatingFiles:
     def _write_ledger(self, batch: Batch) -> None:
         """Write rows of the ledger, and after them what became of the records handed to this target."""
         key, rows = (batch.table, batch.worker, batch.interval_start), pa.record_batch(batch)
-        self._write(key, rows, 0)
         self._ledger = (key, rows.schema, rows["minute"][0])
+        with self._ledger_kept():
+            self._write(key, rows, 0)
         self._tell_answers(*self._ledger)
 
     def _tell_answers(self, key: _Key, schema: pa.Schema, minute: pa.Scalar) -> None:
-        if (answers := self._answers.rows(schema, minute)).num_rows:
-            self._write(key, answers, 0)
+        with self._ledger_kept():
+            if (answers := self._answers.rows(schema, minute)).num_rows:
+                self._write(key, answers, 0)
+
+    @contextmanager
+    def _ledger_kept(self) -> Iterator[None]:
+        """A ledger that cannot be written costs no record."""
+        try:
+            yield
+        except Exception as error:
+            self._say_ledger_lost(error)
+
+    def _say_ledger_lost(self, error: Exception) -> None:
+        logs.error("ledger_lost", f"rows of the ledger in {self._root} are lost: {reason(error)}")
 
     def _write(self, key: _Key, batch: Batch, records: int) -> None:
         file = self._open.get(key) or self._start(key)
@@ -202,8 +216,10 @@ class RotatingFiles:
         file = self._open.pop(key)
         file.writer.abandon()
         file.pending.discard()
-        if self._run:
+        if self._run and key[0] != LEDGER:
             self._missing[key[1:]] += file.records
             self.account.fault(error)
         else:
             self.account.lost(file.records, error)
+        if key[0] == LEDGER:
+            self._say_ledger_lost(error)
