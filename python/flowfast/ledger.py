@@ -72,6 +72,9 @@ EQUATIONS = (
 """What holds of every book: the first is the sum of the others."""
 TARGET_EQUATION = ("records_handed", ("records_written", "records_failed", "records_in_flight"))
 
+NO_MESSAGE = ("unknown_version", "unsupported", "wrong_protocol")
+"""Reasons of datagrams that were never part of a sequence."""
+
 Party = tuple[Address | None, str | None, int | None]
 
 
@@ -113,9 +116,11 @@ class Ledger:
         for counts in self.targets.values():
             found.append(Loss("records_failed", "sink_failed", counts["records_failed"], counts["records_failed"]))
             found.append(Loss("records_dropped", "target_queue_full", counts["records_dropped"], counts["records_dropped"]))
-        # Sequence numbers see whatever was not decoded, whoever lost it: what was lost on the way is the rest.
+        # Sequence numbers see every message that was not decoded, whoever lost it: what was lost on the way is the rest.
         seen = total["sequence_lost_records"] + total["sequence_lost_packets"] * per_datagram
-        here = sum(loss.records for loss in found if loss.counter in ("kernel_drops", "datagrams_discarded", "sets_discarded"))
+        here = sum(
+            loss.records for loss in found if loss.counter in ("kernel_drops", "datagrams_discarded") and loss.reason not in NO_MESSAGE
+        )
         lost = total["sequence_lost_records"] + total["sequence_lost_packets"]
         found.append(Loss("sequence_lost", "network", lost, max(seen - here, 0.0)))
         return sorted((loss for loss in found if loss.count and loss.records >= 0.5), key=lambda loss: -loss.records)
