@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Protocol
 
+from flowfast import logs
 from flowfast._core import Batch, IntervalEnd
-from flowfast.errors import TargetLost
+from flowfast.errors import TargetLost, reason
 from flowfast.journal import Journal
 from flowfast.sinks import Account, Sink
 from flowfast.sinks.rotating import RotatingFiles
@@ -146,6 +147,8 @@ class SinkRunner:
         else:
             self.account.fault(error)
             self._miss(event)
+        if _is_ledger(event):
+            logs.error("ledger_lost", f"rows of the ledger of {self.account.target} are lost: {reason(error)}")
 
     def _may_retry_after(self, pause_s: float) -> bool:
         """Wait before a retry; False, at once, if no more rows come and there was time enough."""

@@ -177,7 +177,7 @@ def open_collector(settings: Settings, inherited: Sequence[tuple[int, str]] = ()
                 when_full="block" if settings.blocks else "drop",
                 journal=(journal.directory, journal.run) if journal else None,
                 state=state,
-                ledger=settings.keeps_ledger,
+                ledger=True,  # targets change with the configuration; what no target keeps costs next to nothing
             )
             for descriptor, _ in inherited:
                 os.close(descriptor)  # the collector has duplicates

@@ -144,23 +144,20 @@ class RotatingFiles:
     def _write_ledger(self, batch: Batch) -> None:
         """Write rows of the ledger, and after them what became of the records handed to this target."""
         key, rows = (batch.table, batch.worker, batch.interval_start), pa.record_batch(batch)
+        self._write(key, rows, 0)
         self._ledger = (key, rows.schema, rows["minute"][0])
-        with self._ledger_kept():
-            self._write(key, rows, 0)
         self._tell_answers(*self._ledger)
 
     def _tell_answers(self, key: _Key, schema: pa.Schema, minute: pa.Scalar) -> None:
-        with self._ledger_kept():
-            if (answers := self._answers.rows(schema, minute)).num_rows:
-                self._write(key, answers, 0)
-
-    @contextmanager
-    def _ledger_kept(self) -> Iterator[None]:
-        """A ledger that cannot be written costs no record."""
+        """What cannot be written now goes with the next rows."""
+        answers = self._answers.rows(schema, minute)
         try:
-            yield
+            if answers.num_rows:
+                self._write(key, answers, 0)
         except Exception as error:
             self._say_ledger_lost(error)
+        else:
+            self._answers.told()
 
     def _say_ledger_lost(self, error: Exception) -> None:
         logs.error("ledger_lost", f"rows of the ledger in {self._root} are lost: {reason(error)}")
