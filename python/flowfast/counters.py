@@ -10,7 +10,7 @@ EQUATIONS = (
     "datagrams_received = datagrams_decoded + sum of datagrams_discarded",
     "records_received = records_decoded + records_absorbed",
     "records_decoded = records_queued + sum of records_dropped + records_pending",
-    "sets_undecodable = sets_recovered + sum of sets_discarded + sets_waiting",
+    "sets_undecodable = sets_recovered + sum of sets_discarded + sets_late + sets_waiting",
     "records_queued = records_handed + records_dropped of every target, once the queue between them is empty",
     "records_handed = records_written + records_failed + records_deferred + records_in_flight, for every target",
 )
@@ -31,7 +31,7 @@ COUNTERS: dict[str, str] = {
     "templates_received": "Template records read.",
     "options_templates_received": "Options template records read.",
     "templates_new": "Templates that got their first definition, or another one.",
-    "sets_undecodable": "Data sets that could not be decoded when they came: recovered, discarded or waiting by now.",
+    "sets_undecodable": "Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.",
     "sets_waiting": "Data sets that wait for their template now. A gauge.",
     "set_octets_waiting": "Their octets. A gauge.",
     "sets_recovered": "Data sets that waited and were decoded when their template came.",

@@ -67,10 +67,10 @@ EQUATIONS = (
     ("datagrams_received", ("datagrams_decoded", "datagrams_discarded")),
     ("records_received", ("records_decoded", "records_absorbed")),
     ("records_decoded", ("records_queued", "records_dropped", "records_pending")),
-    ("sets_undecodable", ("sets_recovered", "sets_discarded", "sets_waiting")),
+    ("sets_undecodable", ("sets_recovered", "sets_discarded", "sets_late", "sets_waiting")),
 )
 """What holds of every book: the first is the sum of the others."""
-TARGET_EQUATION = ("records_handed", ("records_written", "records_failed", "records_in_flight"))
+TARGET_EQUATION = ("records_handed", ("records_written", "records_failed", "records_deferred", "records_in_flight"))
 
 NO_MESSAGE = ("unknown_version", "unsupported", "wrong_protocol")
 """Reasons of datagrams that were never part of a sequence."""
@@ -112,7 +112,7 @@ class Ledger:
         for why, count in self.total.of("sets_discarded").items():
             octets = self.total.reasons["set_octets_discarded", why]
             found.append(Loss("sets_discarded", why, count, max(octets * per_octet, count)))
-        found += [Loss("records_dropped", why, n, n) for why, n in self.total.of("records_dropped").items()]
+        found += [Loss("records_dropped", why, n, n) for why, n in self.total.of("records_dropped").items() if why != "to_journal"]
         for counts in self.targets.values():
             found.append(Loss("records_failed", "sink_failed", counts["records_failed"], counts["records_failed"]))
             found.append(Loss("records_dropped", "target_queue_full", counts["records_dropped"], counts["records_dropped"]))

@@ -186,7 +186,7 @@ class SinkRunner:
 
     def _miss(self, batch: Batch) -> None:
         with self._changed:
-            self._missing[batch.worker, batch.interval_start] += batch.num_rows
+            self._missing[batch.worker, batch.interval_start] += _rows(batch)
 
 
 class Pipeline:

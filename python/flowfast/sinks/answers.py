@@ -10,7 +10,7 @@ _Key = tuple[str, str | None, str | None]
 class Answers:
     """Watches an account, so that the sum over all rows that were written is the account.
 
-    At any moment `records_handed = records_written + records_failed + records_in_flight`.
+    At any moment `records_handed = records_written + records_failed + records_deferred + records_in_flight`.
     """
 
     def __init__(self, account: Account) -> None:
@@ -36,12 +36,14 @@ class Answers:
     def _counts(self) -> dict[_Key, int]:
         account = self._account
         failed = dict(account.failed_by_reason)
-        written = account.records_written  # answers are read first: what is handed meanwhile is in flight
+        written, deferred = account.records_written, account.records_deferred
+        answered = written + deferred + sum(failed.values())  # read first: what is handed meanwhile is in flight
         handed = account.records_handed
         return {
             ("records_handed", None, None): handed,
             ("records_written", None, None): written,
-            ("records_in_flight", None, None): handed - written - sum(failed.values()),
+            ("records_deferred", None, None): deferred,
+            ("records_in_flight", None, None): handed - answered,
             ("records_dropped", "target_queue_full", "target_queue_full"): account.records_dropped,
             **{("records_failed", "sink_failed", label): count for label, count in failed.items()},
         }

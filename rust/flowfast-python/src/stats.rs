@@ -46,7 +46,10 @@ pub(crate) fn accounts_list<'py>(
             set_counter(&counters, entry.counter, entry.label, entry.count)?;
         }
         let dict = PyDict::new(py);
-        dict.set_item("exporter", account.exporter.map(|address| address.to_string()))?;
+        dict.set_item(
+            "exporter",
+            account.exporter.map(|address| address.to_string()),
+        )?;
         dict.set_item("format", account.format)?;
         dict.set_item("domain", account.domain)?;
         dict.set_item("counters", counters)?;
