@@ -1,6 +1,7 @@
 """The compiled core: receiving, decoding, accounting. See `flowfast` for the public face."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Self, final
 
 __all__ = [
@@ -23,10 +24,10 @@ class Batch:
 
     @property
     def table(self) -> str:
-        """`flows`, or a table of the `wire` schema."""
+        """`flows`, a table of the `wire` schema, or `ledger`."""
     @property
     def kind(self) -> str:
-        """`flows`, `data`, `options` or `counters`."""
+        """`flows`, `data`, `options`, `counters` or `ledger`."""
     @property
     def worker(self) -> int:
         """Index of the worker that decoded it."""
@@ -51,6 +52,21 @@ class IntervalEnd:
     @property
     def interval_start(self) -> int:
         """UNIX seconds."""
+    @property
+    def rows_missing(self) -> int:
+        """Rows of the interval that the queue had no room for."""
+    @property
+    def segment(self) -> str | None:
+        """Name of the journal's segment with the datagrams of the interval, if there is one."""
+    @property
+    def segment_is_whole(self) -> bool:
+        """The segment has every datagram of the interval."""
+    @property
+    def has_new_templates(self) -> bool:
+        """Templates were defined in the interval that had not been known before."""
+    @property
+    def late_is_kept(self) -> bool:
+        """The sets of the segment that no template came for are in a file of their own, if there were any."""
 
 @final
 class Decoder:
@@ -77,6 +93,7 @@ class Collector:
         cls,
         listen: Sequence[tuple[str, int, int, str]],
         *,
+        inherited: Sequence[tuple[int, str]] = (),
         schema: str = "flows",
         columns: Sequence[str] = ...,
         lenient: bool = False,
@@ -86,25 +103,42 @@ class Collector:
         batch_age_ms: int = 1000,
         queue_batches: int = 64,
         when_full: str = "drop",
+        journal: tuple[str | PathLike[str], str] | None = None,
+        state: Sequence[str | PathLike[str]] = (),
+        ledger: bool = False,
     ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
+        `inherited`: (descriptor, format) of UDP sockets that somebody else has bound; each gets a worker and is duplicated.
         Binds the sockets at once; reception begins with `start()`. `rcvbuf`: octets asked for per socket (0: flowfast's default).
         `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
+        `journal`: (directory, run): datagrams are written there before they are decoded, into files whose names hold `run`. `state`:
+        captures, segments of a journal among them, to learn templates and options data from before the sockets are bound.
+        `ledger`: rows of the table `ledger` come every minute, and are counted nowhere.
         Raises OSError with errno and filename set to the URI (port in use, no permission, address not on this machine).
         """
     def listeners(self) -> list[dict[str, Any]]:
         """Per listener: `uri` (with the real port), `address`, `port`, `workers`, `rcvbuf_requested`, `rcvbuf_granted`, `steering` (bool)."""
+    def state_faults(self) -> list[tuple[str, str]]:
+        """(path, one sentence) for each file of `state` that was truncated or is no capture; what was readable has been learnt."""
+    def pause_journal(self, paused: bool) -> None:
+        """Write nothing into the journal, or do again."""
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None:
         """The next event, waiting without the GIL; None after `timeout_s`, or at once when all workers have stopped and the queue is empty."""
     def stop(self) -> None:
         """Ask the workers to read what the kernel still holds, flush and stop. `next_event` goes on giving events until `finished`."""
+    def rotate(self, rotate_s: int | None = None) -> None:
+        """End the present rotation interval now, with its `IntervalEnd`; later ones last `rotate_s` seconds, or as long as before."""
+    def set_when_full(self, when_full: str) -> None:
+        """What to do from now on with rows that find the queue full: `drop` or `block`."""
     @property
     def finished(self) -> bool:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]:
+        """What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`."""
     def close(self) -> None:
         """Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads."""
 
@@ -124,8 +158,13 @@ class Replay:
         rotate_s: int = 0,
         batch_rows: int = 131072,
         queue_batches: int = 16,
+        late: str | PathLike[str] | None = None,
+        ledger: bool = False,
     ) -> Self:
-        """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened."""
+        """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened.
+
+        `late`: where to write the data sets that no template came for, as a capture of their own, instead of discarding them.
+        """
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None: ...
     @property
@@ -136,6 +175,7 @@ class Replay:
         """(path, one sentence) for each file that was truncated or is no capture; what was readable has been decoded."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...
 
 def generate(

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from flowfast._core import __version__
-from flowfast.commands import check_config, collect, convert, generate, schema
-from flowfast.config import Settings, config_path, load, split_list
+from flowfast.commands import check_config, collect, convert, generate, ledger, schema
+from flowfast.config import HTTP_DEFAULT, Settings, config_path, load, split_list
 from flowfast.errors import EXIT_FAILED, EXIT_USAGE, FlowfastError, TargetError, UsageError, print_error, reason
 from flowfast.sinks import target_hint
 
@@ -65,7 +65,11 @@ def collect_command(
     rotate: Annotated[str | None, typer.Option(metavar="DURATION", help=f"{_help('rotate')} Default: 60s.")] = None,
     rcvbuf: Annotated[str | None, typer.Option(metavar="SIZE", help=f"{_help('rcvbuf')} Default: 32M.")] = None,
     when_full: Annotated[str | None, typer.Option(metavar="drop|block", help=f"{_help('when_full')} Default: drop.")] = None,
+    journal: Annotated[str | None, typer.Option(metavar="on|off|keep", help=f"{_help('journal')} Default: on.")] = None,
+    journal_dir: Annotated[str | None, typer.Option(metavar="DIR", help=_help("journal_dir"))] = None,
+    journal_size: Annotated[str | None, typer.Option(metavar="SIZE", help=f"{_help('journal_size')} Default: 16G.")] = None,
     lenient: Lenient = None,
+    http: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"{_help('http')} Default: {HTTP_DEFAULT}.")] = None,
 ) -> int:
     """Receive flows on UDP ports and write them, until SIGTERM or Ctrl-C."""
     flags = {
@@ -77,9 +81,14 @@ def collect_command(
         "rotate": rotate,
         "rcvbuf": rcvbuf,
         "when-full": when_full,
+        "journal": journal,
+        "journal-dir": journal_dir,
+        "journal-size": journal_size,
         "lenient": lenient,
+        "http": http,
     }
-    return collect.run(load(flags, config_path(config), os.environ))
+    file = config_path(config)
+    return collect.run(lambda: load(flags, file, os.environ))
 
 
 @app.command("convert")
@@ -131,6 +140,21 @@ def generate_command(
     return generate.run(
         to=to, write=write, format=format, count=count, rate=rate, order=order, template=template, exporters=exporters, seed=seed
     )
+
+
+@app.command("ledger")
+def ledger_command(
+    *,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a rotating target: of `parquet:DIR` or `arrow:DIR`.")],
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only from then on: 90s, 15m or 24h before now, or a time such as 2026-11-22T14:00 (UTC)."),
+    ] = None,
+    exporter: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only what this exporter sent.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Say where the flows went: what was received, what was lost, why, and whether it adds up."""
+    return ledger.run(directory, since, exporter, as_json=json)
 
 
 @app.command("check-config")
