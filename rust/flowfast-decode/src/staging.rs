@@ -94,6 +94,11 @@ impl PlanStore {
         self.slots.get(id.0)?.as_ref().map(|slot| &slot.plan)
     }
 
+    /// What a plan was made of.
+    pub(crate) fn definition(&self, id: PlanId) -> Option<&Definition> {
+        self.slots.get(id.0)?.as_ref().map(|slot| &*slot.definition)
+    }
+
     /// What all plans count as.
     pub(crate) fn fields(&self) -> usize {
         self.fields
