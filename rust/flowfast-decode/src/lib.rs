@@ -34,7 +34,9 @@ mod template;
 mod wire;
 
 pub use batch::{TableBatch, TableKind};
-pub use decoder::{Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage};
+pub use decoder::{
+    Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, TemplateSummary,
+};
 pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, RecordLoss, SetLoss, Warning};
 pub use ledger::{AccountSummary, Ledger, LedgerEntry};
