@@ -138,6 +138,7 @@ LABELS: dict[str, dict[str, str]] = {
         "type_info_conflict": "Types told of an element that contradict the registry or what was told before: not believed (RFC 5610).",
         "type_info_ignored": "Types told of an element that have no meaning, or are too many.",
         "netflow9_variable_length": "v9 fields with the IPFIX marker of variable length.",
+        "netflow9_options_form": "v9 options templates that count their fields, as IPFIX does, where v9 has lengths.",
         "malformed_tail": "Messages of which lenient decoding kept a part.",
         "out_of_order": "Datagrams that came later than their successors.",
         "duplicate": "Datagrams that came twice.",

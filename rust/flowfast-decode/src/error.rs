@@ -129,6 +129,8 @@ faults! {
         TypeInfoIgnored = "type_info_ignored",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
         Netflow9VariableLength = "netflow9_variable_length",
+        /// v9 options templates that count fields where they should have lengths (FF-Q-04).
+        Netflow9OptionsForm = "netflow9_options_form",
         /// Messages kept in part because decoding is lenient (FF-IX-03).
         MalformedTail = "malformed_tail",
         /// Datagrams that arrived later than their successors (FF-NF-05).
