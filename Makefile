@@ -18,7 +18,12 @@ test: lint types rust-test build ## all checks: lints, types, Rust tests, Python
 	$(BIN)/python -m pytest -q
 
 bench: build ## benchmarks of this machine (speed is measured here, never asserted in tests)
-	$(BIN)/python bench/run.py
+	$(BIN)/pip install --quiet --group bench
+	$(BIN)/flowfast bench receive
+	@mkdir -p target/bench
+	$(BIN)/flowfast bench collect --to parquet:target/bench
+	$(BIN)/flowfast bench lossless
+	$(BIN)/python -m pytest -q bench --benchmark-columns=median,rounds
 
 fmt: $(VENV)/.installed ## format Rust and Python
 	$(CARGO) fmt --all
