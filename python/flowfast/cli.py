@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -257,7 +258,11 @@ def bench_lossless_command(
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage or configuration."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    with suppress(OSError):  # what is told of a failed standard output has been told
+        print(end="", flush=True)
+    # All is written, and freeing every object of every library first takes the interpreter 60 ms of CPU time.
+    os._exit(code)
 
 
 def run(arguments: list[str]) -> int:
