@@ -27,7 +27,7 @@ _SENT_SHARE = 0.95
 """Below this share of the rate that was asked for it is the sender that is measured."""
 _TABLE = (
     "target", "lossless_records_per_second", "lost_at_records_per_second", "ns_per_record", "user_ns_per_record", "octets_per_record",
-    "peak_mib", "lost", "kernel_drops",
+    "peak_mib", "lost", "kernel_drops", "sender_kept_up",
 )  # fmt: skip
 
 
