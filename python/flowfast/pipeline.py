@@ -9,7 +9,7 @@ from flowfast._core import Batch, IntervalEnd
 from flowfast.errors import TargetLost
 from flowfast.sinks import Account, Sink
 
-QUEUE_ROWS = 1 << 20
+QUEUE_ROWS = 1 << 19
 """Rows that wait before a sink: what a slow one may hold in memory."""
 POLL_S = 0.1
 """How long nothing else happens while an event, room in a queue or a thread's end is waited for."""
