@@ -3,7 +3,7 @@
 import csv
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,21 @@ def cli() -> str:
     """Every command with its options."""
     command = typer.main.get_group(app)
     parts = ["# Command line\n", f"{app.info.help}\n", "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.\n"]
-    for name, each in command.commands.items():
+    for name, each in _commands("flowfast", command):
         arguments = " ".join(parameter.metavar or "" for parameter in each.params if parameter.param_type_name == "argument")
-        parts += [f"## flowfast {name}\n", f"`flowfast {name} [OPTIONS]{' ' + arguments if arguments else ''}`\n", f"{each.help}\n"]
+        parts += [f"## {name}\n", f"`{name} [OPTIONS]{' ' + arguments if arguments else ''}`\n", f"{each.help}\n"]
         parts.append(table(["option", "meaning"], [_option(parameter) for parameter in each.params if parameter.name != "help"]))
     return "\n".join(parts)
+
+
+def _commands(name: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, those of the groups within included."""
+    for each in group.commands.values():
+        full_name = f"{name} {each.name}"
+        if hasattr(each, "commands"):
+            yield from _commands(full_name, each)
+        else:
+            yield full_name, each
 
 
 def _option(parameter: Any) -> tuple[str, str]:

@@ -9,6 +9,7 @@ __all__ = [
     "Collector",
     "Decoder",
     "IntervalEnd",
+    "ReceiveFloor",
     "Replay",
     "__version__",
     "flow_columns",
@@ -144,6 +145,19 @@ class Collector:
         """Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads."""
 
 @final
+class ReceiveFloor:
+    """A UDP socket that is read as `Collector` reads it, and whose datagrams are counted and forgotten: the least that receiving costs."""
+
+    def __new__(cls, address: str, port: int, *, rcvbuf: int = 0) -> Self:
+        """Binds at once; port 0 takes a free one. `rcvbuf`: octets asked for (0: flowfast's default). Raises OSError."""
+    @property
+    def port(self) -> int: ...
+    def run(self) -> dict[str, int]:
+        """Receive in this thread, without the GIL, until `stop()`; then `datagrams`, `octets`, `trains` and `kernel_drops`."""
+    def stop(self) -> None:
+        """Have `run()` read what the kernel still holds and return."""
+
+@final
 class Replay:
     """Datagrams out of pcap and pcapng files, decoded by the same workers as `Collector`'s."""
 
@@ -191,8 +205,12 @@ def generate(
     exporters: int,
     template: str = "default",
     start_time_s: int | None = None,
+    trains: bool = True,
 ) -> Mapping[str, int]:
-    """Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs."""
+    """Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs.
+
+    `trains`: many datagrams a system call, where the kernel has UDP_SEGMENT; else one.
+    """
 
 def table_schema(schema: str, columns: Sequence[str]) -> object:
     """The Arrow schema of the `flows` table with these columns, as an object with `__arrow_c_schema__`. Raises ValueError on an unknown column."""

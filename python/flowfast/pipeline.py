@@ -13,7 +13,7 @@ from flowfast.journal import Journal
 from flowfast.sinks import Account, Sink
 from flowfast.sinks.rotating import RotatingFiles
 
-QUEUE_ROWS = 1 << 20
+QUEUE_ROWS = 1 << 19
 """Rows that wait before a sink: what a slow one may hold in memory."""
 POLL_S = 0.1
 """How long nothing else happens while an event, room in a queue or a thread's end is waited for."""

@@ -215,7 +215,7 @@ def test_a_full_disk_does_not_stop_reception(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        flags = ("--to", f"arrow:{disk}/out", "--to", f"ndjson:{tmp_path}/whole", "--rotate", "1s")
+        flags = ("--to", f"csv:{disk}/out", "--to", f"ndjson:{tmp_path}/whole", "--rotate", "1s")
         with collecting(*LOOPBACK, *flags) as running:
             port = running.wait_for("listening")["port"]
             running.wait_for("writing")
@@ -230,7 +230,7 @@ def test_a_full_disk_does_not_stop_reception(tmp_path):
         assert full["records_failed"] > 0
         assert whole["records_failed"] == 0
         assert whole["records_written"] == summary["counters"]["records_decoded"]
-        assert sum(pl.read_ipc(path).height for path in disk.rglob("flows-*.arrow")) == full["records_written"]
+        assert sum(pl.read_csv(path).height for path in disk.rglob("flows-*.csv")) == full["records_written"]
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 

@@ -22,7 +22,7 @@ use crate::replay::read_datagrams;
 use crate::worker::{ListenFormat, Worker};
 
 /// Longest wait of a worker for a datagram: how late it can see a stop, the end of an interval, or an old batch.
-const MAX_RECEIVE_TIMEOUT: Duration = Duration::from_millis(50);
+pub(crate) const MAX_RECEIVE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// One address to listen on.
 #[derive(Clone, Copy, Debug)]

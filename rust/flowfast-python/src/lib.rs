@@ -6,6 +6,7 @@ mod batch;
 mod collector;
 mod decoder;
 mod errors;
+mod floor;
 mod generate;
 mod options;
 mod replay;
@@ -24,6 +25,8 @@ mod _core {
     use crate::collector::Collector;
     #[pymodule_export]
     use crate::decoder::Decoder;
+    #[pymodule_export]
+    use crate::floor::ReceiveFloor;
     #[pymodule_export]
     use crate::generate::generate;
     #[pymodule_export]
