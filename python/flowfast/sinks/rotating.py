@@ -160,7 +160,7 @@ class RotatingFiles:
             self._answers.told()
 
     def _say_ledger_lost(self, error: Exception) -> None:
-        logs.error("ledger_lost", f"rows of the ledger in {self._root} are lost: {reason(error)}")
+        logs.error("ledger_lost", f"rows of the ledger in {self.root} are lost: {reason(error)}")
 
     def _write(self, key: _Key, batch: Batch, records: int) -> None:
         file = self._open.get(key) or self._start(key)
