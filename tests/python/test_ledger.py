@@ -91,7 +91,8 @@ def test_convert_keeps_it_too_and_it_is_text_for_people(tmp_path):
     assert run("convert", tmp_path / "x.pcap", "--to", f"parquet:{tmp_path}/out", "--to", f"{tmp_path}/x.ndjson").returncode == 0
     assert (tmp_path / "x.ndjson").read_text().count("\n") == 6000
     minutes = duckdb.sql(
-        f"select epoch_us(minute), sum(count) from '{tmp_path}/out/ledger/**/*.parquet' where counter = 'datagrams_received' group by 1 order by 1"
+        f"select epoch_us(minute), sum(count) from '{tmp_path}/out/ledger/**/*.parquet' where counter = 'datagrams_received' "
+        "group by 1 order by 1"
     ).fetchall()
     assert [count for _, count in minutes] == [40, 60, 60, 41]
     done = run("ledger", tmp_path / "out")
