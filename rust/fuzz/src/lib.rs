@@ -53,7 +53,11 @@ impl Fuzzed {
                 "9:12235".to_owned(),
             ],
             lenient: mode & 2 != 0,
+<<<<<<< HEAD
             journaled: mode & 4 != 0,
+=======
+            split_biflows: true,
+>>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
             limits: LIMITS,
         };
         Self {
@@ -143,7 +147,7 @@ impl Fuzzed {
             stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>()
         );
         assert_eq!(
-            stats.records_received,
+            stats.records_received + stats.biflows_split,
             stats.records_decoded + stats.records_absorbed
         );
         assert_eq!(stats.records_decoded, self.rows + pending);

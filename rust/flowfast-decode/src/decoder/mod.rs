@@ -3,6 +3,7 @@
 mod exporters;
 mod kept;
 mod records;
+mod sections;
 mod templates;
 mod types;
 mod waiting;
@@ -14,7 +15,11 @@ use arrow_schema::SchemaRef;
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
+<<<<<<< HEAD
 use crate::ledger::{Ledger, NOBODY, Party};
+=======
+use crate::kernel::Biflows;
+>>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
 use crate::staging::{PlanId, PlanStore};
@@ -25,6 +30,8 @@ use crate::template::domains::Domains;
 use crate::template::limits::Limits;
 use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
+
+use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
 pub(crate) use exporters::SequenceUnit;
@@ -65,9 +72,14 @@ pub struct DecoderOptions {
     pub columns: Vec<String>,
     /// Keep what stands before the fault in a malformed message (FF-IX-03).
     pub lenient: bool,
+<<<<<<< HEAD
     /// For a journal: remember what exporters taught as they sent it ([`Decoder::state`]), and hand over the data sets whose
     /// template did not come ([`Decoder::take_late`]) instead of discarding them.
     pub journaled: bool,
+=======
+    /// Make two rows of a biflow, for the `flows` schema (RFC 5103; FF-BI-04).
+    pub split_biflows: bool,
+>>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
     /// Bounds on what exporters can make us remember.
     pub limits: Limits,
 }
@@ -78,7 +90,11 @@ impl Default for DecoderOptions {
             schema: SchemaKind::Flows,
             columns: vec!["standard".to_owned()],
             lenient: false,
+<<<<<<< HEAD
             journaled: false,
+=======
+            split_biflows: false,
+>>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
             limits: Limits::default(),
         }
     }
@@ -101,6 +117,8 @@ pub struct Decoder {
     tables: Tables,
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
+    biflows: Biflows,
+    sections: SectionReader,
     waiting_octets: usize,
     /// Sets that waited in vain, for the journal, and what they take.
     late: Vec<KeptMessage>,
@@ -142,9 +160,11 @@ impl Decoder {
             limits: options.limits,
             domains: Domains::default(),
             plans: PlanStore::default(),
-            tables: Tables::new(options.schema, selected),
+            tables: Tables::new(options.schema, selected, options.split_biflows),
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
+            biflows: Biflows::default(),
+            sections: SectionReader::default(),
             waiting_octets: 0,
             late: Vec::new(),
             late_octets: 0,
@@ -190,7 +210,7 @@ impl Decoder {
         self.now_ns = datagram.received_ns;
         self.heard = None;
         if self.plans.fields() > self.limits.template_fields {
-            self.forget_typed_plans();
+            self.forget_derived_plans();
             self.drop_unused_plans();
         }
         if self.templates > self.limits.templates
