@@ -53,11 +53,8 @@ impl Fuzzed {
                 "9:12235".to_owned(),
             ],
             lenient: mode & 2 != 0,
-<<<<<<< HEAD
             journaled: mode & 4 != 0,
-=======
             split_biflows: true,
->>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
             limits: LIMITS,
         };
         Self {

@@ -15,11 +15,8 @@ use arrow_schema::SchemaRef;
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
-<<<<<<< HEAD
-use crate::ledger::{Ledger, NOBODY, Party};
-=======
 use crate::kernel::Biflows;
->>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
+use crate::ledger::{Ledger, NOBODY, Party};
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
 use crate::staging::{PlanId, PlanStore};
@@ -72,14 +69,11 @@ pub struct DecoderOptions {
     pub columns: Vec<String>,
     /// Keep what stands before the fault in a malformed message (FF-IX-03).
     pub lenient: bool,
-<<<<<<< HEAD
     /// For a journal: remember what exporters taught as they sent it ([`Decoder::state`]), and hand over the data sets whose
     /// template did not come ([`Decoder::take_late`]) instead of discarding them.
     pub journaled: bool,
-=======
     /// Make two rows of a biflow, for the `flows` schema (RFC 5103; FF-BI-04).
     pub split_biflows: bool,
->>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
     /// Bounds on what exporters can make us remember.
     pub limits: Limits,
 }
@@ -90,11 +84,8 @@ impl Default for DecoderOptions {
             schema: SchemaKind::Flows,
             columns: vec!["standard".to_owned()],
             lenient: false,
-<<<<<<< HEAD
             journaled: false,
-=======
             split_biflows: false,
->>>>>>> 0c481ff (Biflows as two rows, and packets in records, for the flows schema)
             limits: Limits::default(),
         }
     }
