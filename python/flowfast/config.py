@@ -102,7 +102,8 @@ class Settings(BaseModel):
     )
     biflow: Literal["keep", "split"] = Field(
         default="keep",
-        description="Biflows in the `flows` table: `keep` the reverse counters beside the forward ones, or `split` into a row for each direction.",
+        description="Biflows in the `flows` table: `keep` the reverse counters beside the forward ones, or `split` into a row for each "
+        "direction.",
     )
 
     journal: Literal["on", "off", "keep"] = Field(
