@@ -83,7 +83,6 @@ pub(crate) struct TemplateRecord {
 pub(crate) struct TemplateRecords<'a> {
     rest: &'a [u8],
     is_options: bool,
-    counts_fields: bool,
 }
 
 impl<'a> TemplateRecords<'a> {
@@ -92,7 +91,6 @@ impl<'a> TemplateRecords<'a> {
         Self {
             rest: body,
             is_options,
-            counts_fields: false,
         }
     }
 
