@@ -1,6 +1,7 @@
 """The compiled core: receiving, decoding, accounting. See `flowfast` for the public face."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Self, final
 
 __all__ = [
@@ -8,10 +9,12 @@ __all__ = [
     "Collector",
     "Decoder",
     "IntervalEnd",
+    "ReceiveFloor",
     "Replay",
     "__version__",
     "flow_columns",
     "generate",
+    "known_templates",
     "table_schema",
 ]
 
@@ -23,10 +26,10 @@ class Batch:
 
     @property
     def table(self) -> str:
-        """`flows`, or a table of the `wire` schema."""
+        """`flows`, a table of the `wire` schema, or `ledger`."""
     @property
     def kind(self) -> str:
-        """`flows`, `data`, `options` or `counters`."""
+        """`flows`, `data`, `options`, `counters` or `ledger`."""
     @property
     def worker(self) -> int:
         """Index of the worker that decoded it."""
@@ -51,6 +54,21 @@ class IntervalEnd:
     @property
     def interval_start(self) -> int:
         """UNIX seconds."""
+    @property
+    def rows_missing(self) -> int:
+        """Rows of the interval that the queue had no room for."""
+    @property
+    def segment(self) -> str | None:
+        """Name of the journal's segment with the datagrams of the interval, if there is one."""
+    @property
+    def segment_is_whole(self) -> bool:
+        """The segment has every datagram of the interval."""
+    @property
+    def has_new_templates(self) -> bool:
+        """Templates were defined in the interval that had not been known before."""
+    @property
+    def late_is_kept(self) -> bool:
+        """The sets of the segment that no template came for are in a file of their own, if there were any."""
 
 @final
 class Decoder:
@@ -77,6 +95,7 @@ class Collector:
         cls,
         listen: Sequence[tuple[str, int, int, str]],
         *,
+        inherited: Sequence[tuple[int, str]] = (),
         schema: str = "flows",
         columns: Sequence[str] = ...,
         lenient: bool = False,
@@ -86,27 +105,57 @@ class Collector:
         batch_age_ms: int = 1000,
         queue_batches: int = 64,
         when_full: str = "drop",
+        journal: tuple[str | PathLike[str], str] | None = None,
+        state: Sequence[str | PathLike[str]] = (),
+        ledger: bool = False,
     ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
+        `inherited`: (descriptor, format) of UDP sockets that somebody else has bound; each gets a worker and is duplicated.
         Binds the sockets at once; reception begins with `start()`. `rcvbuf`: octets asked for per socket (0: flowfast's default).
         `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
+        `journal`: (directory, run): datagrams are written there before they are decoded, into files whose names hold `run`. `state`:
+        captures, segments of a journal among them, to learn templates and options data from before the sockets are bound.
+        `ledger`: rows of the table `ledger` come every minute, and are counted nowhere.
         Raises OSError with errno and filename set to the URI (port in use, no permission, address not on this machine).
         """
     def listeners(self) -> list[dict[str, Any]]:
         """Per listener: `uri` (with the real port), `address`, `port`, `workers`, `rcvbuf_requested`, `rcvbuf_granted`, `steering` (bool)."""
+    def state_faults(self) -> list[tuple[str, str]]:
+        """(path, one sentence) for each file of `state` that was truncated or is no capture; what was readable has been learnt."""
+    def pause_journal(self, paused: bool) -> None:
+        """Write nothing into the journal, or do again."""
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None:
         """The next event, waiting without the GIL; None after `timeout_s`, or at once when all workers have stopped and the queue is empty."""
     def stop(self) -> None:
         """Ask the workers to read what the kernel still holds, flush and stop. `next_event` goes on giving events until `finished`."""
+    def rotate(self, rotate_s: int | None = None) -> None:
+        """End the present rotation interval now, with its `IntervalEnd`; later ones last `rotate_s` seconds, or as long as before."""
+    def set_when_full(self, when_full: str) -> None:
+        """What to do from now on with rows that find the queue full: `drop` or `block`."""
     @property
     def finished(self) -> bool:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]:
+        """What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`."""
     def close(self) -> None:
         """Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads."""
+
+@final
+class ReceiveFloor:
+    """A UDP socket that is read as `Collector` reads it, and whose datagrams are counted and forgotten: the least that receiving costs."""
+
+    def __new__(cls, address: str, port: int, *, rcvbuf: int = 0) -> Self:
+        """Binds at once; port 0 takes a free one. `rcvbuf`: octets asked for (0: flowfast's default). Raises OSError."""
+    @property
+    def port(self) -> int: ...
+    def run(self) -> dict[str, int]:
+        """Receive in this thread, without the GIL, until `stop()`; then `datagrams`, `octets`, `trains` and `kernel_drops`."""
+    def stop(self) -> None:
+        """Have `run()` read what the kernel still holds and return."""
 
 @final
 class Replay:
@@ -124,8 +173,13 @@ class Replay:
         rotate_s: int = 0,
         batch_rows: int = 131072,
         queue_batches: int = 16,
+        late: str | PathLike[str] | None = None,
+        ledger: bool = False,
     ) -> Self:
-        """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened."""
+        """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened.
+
+        `late`: where to write the data sets that no template came for, as a capture of their own, instead of discarding them.
+        """
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None: ...
     @property
@@ -136,6 +190,7 @@ class Replay:
         """(path, one sentence) for each file that was truncated or is no capture; what was readable has been decoded."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...
 
 def generate(
@@ -150,11 +205,22 @@ def generate(
     exporters: int,
     template: str = "default",
     start_time_s: int | None = None,
+    trains: bool = True,
 ) -> Mapping[str, int]:
-    """Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs."""
+    """Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs.
+
+    `trains`: many datagrams a system call, where the kernel has UDP_SEGMENT; else one.
+    """
 
 def table_schema(schema: str, columns: Sequence[str]) -> object:
     """The Arrow schema of the `flows` table with these columns, as an object with `__arrow_c_schema__`. Raises ValueError on an unknown column."""
 
 def flow_columns() -> list[dict[str, Any]]:
     """Every column of the `flows` schema: `name`, `group`, `type`, `elements` (list of str), `doc`, `minimal` (bool), `standard` (bool)."""
+
+def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Templates that exporters defined in these captures, and (path, one sentence) for each capture that could not be read to its end.
+
+    Of each template: `exporter`, `exporter_port`, `local_port`, `format`, `domain`, `template_id`, `scope_count` (0: it describes Flow
+    Records), `fields` (name and length in octets, 65535 if it varies), `refreshed_ns`.
+    """

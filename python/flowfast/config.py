@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from flowfast.endpoint import HttpAddress
 from flowfast.errors import UsageError, nearest_hint, reason
 from flowfast.units import parse_duration_s, parse_octets
 from flowfast.uris import DEFAULT_LISTEN, ListenUri, Target, parse_listen
 
+HTTP_DEFAULT = "127.0.0.1:8080"
 CONFIG_VARIABLE = "FLOWFAST_CONFIG"
 CONFIG_DEFAULT = Path("/etc/flowfast/flowfast.toml")
 ENVIRONMENT_PREFIX = "FLOWFAST_CFG_"
@@ -99,6 +101,23 @@ class Settings(BaseModel):
         default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
     )
 
+    journal: Literal["on", "off", "keep"] = Field(
+        default="on",
+        description="For rotating files: write datagrams to disk before they are decoded, so that a crash neither loses nor "
+        "doubles any; `keep` keeps them after that, too.",
+    )
+    journal_dir: Path | None = Field(default=None, description="Where the journal is. Default: `journal` in the first rotating target.")
+    journal_size: Annotated[int, BeforeValidator(parse_octets)] = Field(
+        default=16 << 30,
+        ge=1 << 20,
+        description="Octets that the journal may take, about; beyond that it stops and reception goes on without it: 512M, 16G. "
+        "Of `keep`, the oldest goes.",
+    )
+    http: Annotated[HttpAddress, BeforeValidator(HttpAddress.parse)] = Field(
+        default=HttpAddress.parse(HTTP_DEFAULT),
+        description="Where to serve metrics, health and state over HTTP, without authentication: `ADDRESS:PORT`, or `off`.",
+    )
+
     @property
     def blocks(self) -> bool:
         """Whether reception waits for a slow target, by `when-full` or by goflow2's `blocking=true` on a listener."""
@@ -108,6 +127,11 @@ class Settings(BaseModel):
     def rotation_s(self) -> int:
         """Seconds of an interval, 0 if no target rotates."""
         return self.rotate if any(target.layout == "directory" for target in self.to) else 0
+
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether a target has a ledger beside its flows."""
+        return any(target.keeps_ledger for target in self.to)
 
 
 def setting_names() -> list[str]:
@@ -197,6 +221,10 @@ def dump(settings: Settings) -> str:
     lines = [f"[{SECTION}]"]
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        plain = [str(each) for each in value] if isinstance(value, tuple) else value
+        if value is None:
+            continue
+        plain = (
+            [str(each) for each in value] if isinstance(value, tuple) else str(value) if isinstance(value, Path | HttpAddress) else value
+        )
         lines.append(f"{field.alias} = {json.dumps(plain, ensure_ascii=False)}")
     return "\n".join(lines)

@@ -10,8 +10,9 @@ EQUATIONS = (
     "datagrams_received = datagrams_decoded + sum of datagrams_discarded",
     "records_received = records_decoded + records_absorbed",
     "records_decoded = records_queued + sum of records_dropped + records_pending",
+    "sets_undecodable = sets_recovered + sum of sets_discarded + sets_late + sets_waiting",
     "records_queued = records_handed + records_dropped of every target, once the queue between them is empty",
-    "records_handed = records_written + records_failed + records_in_flight, for every target",
+    "records_handed = records_written + records_failed + records_deferred + records_in_flight, for every target",
 )
 
 COUNTERS: dict[str, str] = {
@@ -29,11 +30,15 @@ COUNTERS: dict[str, str] = {
     "batches_queued": "Arrow record batches that the workers handed on.",
     "templates_received": "Template records read.",
     "options_templates_received": "Options template records read.",
+    "templates_new": "Templates that got their first definition, or another one.",
+    "sets_undecodable": "Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.",
     "sets_waiting": "Data sets that wait for their template now. A gauge.",
     "set_octets_waiting": "Their octets. A gauge.",
     "sets_recovered": "Data sets that waited and were decoded when their template came.",
     "sets_discarded": "Data sets that were not decoded, by reason; how many records they held nobody knows.",
     "set_octets_discarded": "Their octets, by reason.",
+    "sets_late": "Data sets that waited in vain and went into the journal, to be decoded when their template comes.",
+    "set_octets_late": "Their octets.",
     "sequence_lost_records": "Flow Records lost before flowfast, by sequence numbers that count records (v5 to v8, IPFIX).",
     "sequence_lost_packets": "Export packets lost before flowfast, by sequence numbers that count packets (v9, sFlow).",
     "sequence_late_records": "Flow Records of sequence_lost_records that came later than their successors, and so were not lost.",
@@ -51,11 +56,18 @@ COUNTERS: dict[str, str] = {
     "it counts as one.",
     "trains_received": "Receptions: single datagrams, and trains of several that the kernel put together (UDP_GRO).",
     "receive_errors": "Errors of a socket other than a timeout.",
+    "datagrams_journaled": "Datagrams written into the journal.",
+    "datagrams_unjournaled": "Datagrams that the journal lacks, because it was stopped or could not be written. They were "
+    "decoded all the same.",
+    "journal_octets": "Octets written into the journal.",
+    "journal_errors": "Failures to write the journal or the templates beside it.",
     "worker_panics": "Faults of flowfast's own that a worker ran into; please report them.",
+    "heartbeats": "Times that workers published their counters, about ten a second each: a worker that is stuck has no more of them.",
     "packets_read": "Packets in captures.",
+    "packets_learnt": "Packets of a journal that only tell templates and options data; they are not received again.",
     "packets_skipped": "Packets in captures that hold no datagram to decode, by reason.",
     "queue_depth": "Flushes in the queue to the targets. A gauge.",
-    "queue_capacity": "How many have room there.",
+    "queue_capacity": "How many have room there. A gauge.",
     "workers": "Of a live collector, a list with each worker's index, URI and own counters.",
     "warnings": "Oddities that lost no datagram, by kind.",
 }
@@ -86,6 +98,7 @@ LABELS: dict[str, dict[str, str]] = {
     },
     "records_dropped": {
         "queue_full": "The queue to the targets was full.",
+        "to_journal": "The queue to the targets was full; the journal gives them again.",
         "closed": "flowfast was told to stop at once.",
         "worker_panic": "Decoded by a worker that then ran into a fault of flowfast's own.",
     },
@@ -125,6 +138,7 @@ LABELS: dict[str, dict[str, str]] = {
         "type_info_conflict": "Types told of an element that contradict the registry or what was told before: not believed (RFC 5610).",
         "type_info_ignored": "Types told of an element that have no meaning, or are too many.",
         "netflow9_variable_length": "v9 fields with the IPFIX marker of variable length.",
+        "netflow9_options_form": "v9 options templates that count their fields, as IPFIX does, where v9 has lengths.",
         "malformed_tail": "Messages of which lenient decoding kept a part.",
         "out_of_order": "Datagrams that came later than their successors.",
         "duplicate": "Datagrams that came twice.",
@@ -135,11 +149,17 @@ LABELS: dict[str, dict[str, str]] = {
         "options_refused": "Sampling rates and names that options data told and that were not kept, to stay within the bounds of memory.",
         "sample_source_refused": "sFlow samples whose sequence is not followed, to stay within the bounds on data sources.",
         "exporter_restart": "Restarts of exporters.",
+        "state_not_kept": "Sets of templates or options data that the journal had no room to remember.",
     },
 }
 """The labels of the counters that have some."""
 
 Stats = Mapping[str, Any]
+
+
+def is_gauge(name: str) -> bool:
+    """Whether a counter may also fall."""
+    return COUNTERS[name].endswith("A gauge.")
 
 
 def total(stats: Stats, name: str) -> int:

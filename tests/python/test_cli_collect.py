@@ -25,7 +25,9 @@ def assert_adds_up(summary):
     assert counters["records_pending"] == 0
     for target in summary["targets"]:
         assert counters["records_queued"] == target["records_handed"] + target["records_dropped"]
-        assert target["records_handed"] == target["records_written"] + target["records_failed"] + target["records_in_flight"]
+        assert target["records_handed"] == (
+            target["records_written"] + target["records_failed"] + target["records_deferred"] + target["records_in_flight"]
+        )
         assert target["records_in_flight"] == 0
 
 
@@ -135,11 +137,11 @@ def test_a_second_run_overwrites_nothing(tmp_path):
             running.wait_for("writing")
             send(port, [netflow5(30)])
             assert running.stop()["targets"][0]["records_written"] == 30
-    assert sum(pl.read_ipc(path).height for path in tmp_path.rglob("*.arrow")) == 60
+    assert sum(pl.read_ipc(path).height for path in tmp_path.rglob("flows-*.arrow")) == 60
 
 
-def test_kill_leaves_no_half_file_and_the_next_run_says_so(tmp_path):
-    with collecting(*LOOPBACK, "--to", f"parquet:{tmp_path}/out") as running:
+def test_kill_without_a_journal_leaves_no_half_file_and_the_next_run_says_so(tmp_path):
+    with collecting(*LOOPBACK, "--journal", "off", "--to", f"parquet:{tmp_path}/out") as running:
         port = running.wait_for("listening")["port"]
         running.wait_for("writing")
         send(port, [netflow5(30)])
@@ -150,7 +152,7 @@ def test_kill_leaves_no_half_file_and_the_next_run_says_so(tmp_path):
         running.process.kill()
         running.process.wait()
     assert not list(tmp_path.rglob("*.parquet"))
-    with collecting(*LOOPBACK, "--to", f"parquet:{tmp_path}/out") as running:
+    with collecting(*LOOPBACK, "--journal", "off", "--to", f"parquet:{tmp_path}/out") as running:
         assert running.wait_for("unfinished_files")["files"] == 1
         running.wait_for("writing")
         running.stop()
@@ -186,21 +188,24 @@ def test_a_reader_that_leaves_does_not_end_the_other_targets(tmp_path):
 
 def test_a_target_that_fails_does_not_stop_reception(tmp_path):
     out = tmp_path / "out"
-    with collecting(*LOOPBACK, "--to", f"parquet:{out}", "--rotate", "1s") as running:
+    with collecting(*LOOPBACK, "--journal", "off", "--to", f"parquet:{out}", "--rotate", "1s") as running:
         port = running.wait_for("listening")["port"]
         running.wait_for("writing")
         shutil.rmtree(out)
         out.write_text("a file where the directory was")
         send(port, [netflow5(30)])
-        failure = running.wait_for("target_lost")
-        assert (failure["level"], failure["target"], failure["records"]) == ("error", f"parquet:{out}", 30)
+        failure = running.wait_for("target_retrying")
+        assert (failure["level"], failure["target"]) == ("warning", f"parquet:{out}")
+        assert "not a directory" in failure["message"] or "file exists" in failure["message"]
         assert running.wait_for("all_targets_failing")["level"] == "error"
         out.unlink()
+        assert running.wait_for("target_recovered")["target"] == f"parquet:{out}"
         send(port, [netflow5(30, sequence=30)])
         summary = running.stop()
     assert_adds_up(summary)
-    assert summary["targets"][0]["records_failed"] == 30
-    assert duckdb.sql(f"select count(*) from '{out}/flows/**/*.parquet'").fetchall() == [(30,)]
+    assert summary["targets"][0]["records_failed"] == 0
+    assert summary["targets"][0]["retries"] > 0
+    assert duckdb.sql(f"select count(*) from '{out}/flows/**/*.parquet'").fetchall() == [(60,)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
@@ -210,7 +215,7 @@ def test_a_full_disk_does_not_stop_reception(tmp_path):
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        flags = ("--to", f"arrow:{disk}/out", "--to", f"ndjson:{tmp_path}/whole", "--rotate", "1s")
+        flags = ("--to", f"csv:{disk}/out", "--to", f"ndjson:{tmp_path}/whole", "--rotate", "1s")
         with collecting(*LOOPBACK, *flags) as running:
             port = running.wait_for("listening")["port"]
             running.wait_for("writing")
@@ -218,14 +223,14 @@ def test_a_full_disk_does_not_stop_reception(tmp_path):
             for index in range(40):
                 send(port, [netflow5(30, sequence=30 * (50 * index + each)) for each in range(50)])
                 time.sleep(0.05)
-            assert "no space left on the device" in running.wait_for("target_lost")["message"]
+            assert "no space left on the device" in running.wait_for("target_retrying")["message"]
             summary = running.stop()
         assert_adds_up(summary)
         full, whole = summary["targets"]
         assert full["records_failed"] > 0
         assert whole["records_failed"] == 0
         assert whole["records_written"] == summary["counters"]["records_decoded"]
-        assert sum(pl.read_ipc(path).height for path in disk.rglob("*.arrow")) == full["records_written"]
+        assert sum(pl.read_csv(path).height for path in disk.rglob("flows-*.csv")) == full["records_written"]
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
@@ -241,7 +246,9 @@ def test_wire_tables_have_a_directory_each(tmp_path):
     formats = Counter(json.loads(line)["_type"] for line in (tmp_path / "x.ndjson").read_text().splitlines())
     assert formats == {"netflow_v5": 10, "ipfix": 5}
     found = {
-        each.name: pl.read_parquet(f"{each}/**/*.parquet").height for each in (tmp_path / "out").iterdir() if each.name != ".incomplete"
+        each.name: pl.read_parquet(f"{each}/**/*.parquet").height
+        for each in (tmp_path / "out").iterdir()
+        if each.name not in {".incomplete", "journal", "ledger"}
     }
     assert sorted(found.values()) == [5, 10]
 

@@ -63,6 +63,7 @@ def open_replay(inputs: Sequence[str], ports: Sequence[int], settings: Settings)
                 lenient=settings.lenient,
                 workers=settings.workers,
                 rotate_s=settings.rotation_s,
+                ledger=settings.keeps_ledger,
             )
     except OSError as error:
         raise input_error(error) from error

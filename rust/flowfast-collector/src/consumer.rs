@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use flowfast_decode::{Counter, ExporterSummary};
+use flowfast_decode::{AccountSummary, Counter, ExporterSummary, TableKind};
 
 use crate::error::StartError;
 use crate::event::Event;
@@ -36,10 +36,10 @@ impl Consumer {
     /// A consumer with a queue of so many flushes, and the seats of its workers.
     pub(crate) fn new(workers: usize, flushes: usize, when_full: WhenFull) -> (Self, Vec<Seat>) {
         let (sender, inbox) = queue::queue(flushes);
-        let control = Arc::<Control>::default();
+        let control = Arc::new(Control::new(when_full));
         let boards: Vec<_> = (0..workers).map(|_| Arc::<Board>::default()).collect();
         let seat = |(worker, board): (usize, &Arc<Board>)| Seat {
-            outbox: Outbox::new(worker, sender.clone(), Arc::clone(&control), when_full),
+            outbox: Outbox::new(worker, sender.clone(), Arc::clone(&control)),
             board: Arc::clone(board),
         };
         let seats = boards.iter().enumerate().map(seat).collect();
@@ -105,7 +105,9 @@ impl Consumer {
 
     fn abandon_queue(&self) {
         while let Some(event) = self.inbox.next(Duration::ZERO) {
-            if let Event::Batch(batch) = event {
+            if let Event::Batch(batch) = event
+                && batch.rows.kind != TableKind::Ledger
+            {
                 self.records_abandoned
                     .fetch_add(batch.rows.batch.num_rows() as u64, Ordering::Relaxed);
             }
@@ -148,6 +150,13 @@ impl Consumer {
     /// What each Exporter and Observation Domain sent, as of a second ago; exact once the workers have stopped.
     pub(crate) fn exporters(&self) -> Vec<ExporterSummary> {
         let published = |board: &Arc<Board>| Arc::clone(&board.exporters());
+        let lists: Vec<_> = self.boards.iter().map(published).collect();
+        lists.iter().flat_map(|list| list.iter().cloned()).collect()
+    }
+
+    /// What became of what each Exporter sent, as of a second ago; exact once the workers have stopped.
+    pub(crate) fn accounts(&self) -> Vec<AccountSummary> {
+        let published = |board: &Arc<Board>| Arc::clone(&board.accounts());
         let lists: Vec<_> = self.boards.iter().map(published).collect();
         lists.iter().flat_map(|list| list.iter().cloned()).collect()
     }

@@ -11,19 +11,24 @@ mod consumer;
 mod error;
 mod event;
 pub mod exporter;
+mod floor;
+mod journal;
 mod lane;
 mod metrics;
 mod net;
 #[cfg(test)]
 #[path = "../tests/collector/payload.rs"]
 mod payload;
+mod pcap;
 mod queue;
 mod replay;
 mod worker;
 
-pub use collector::{Collector, CollectorOptions, Listen, Listener};
+pub use collector::{Collector, CollectorOptions, Inherited, Listen, Listener};
 pub use error::StartError;
-pub use event::{Batch, Event, IntervalEnd};
+pub use event::{Batch, Event, IntervalEnd, Segment};
+pub use floor::{ReceiveFloor, Received};
+pub use journal::{CaptureFaults, JournalOptions, known_templates};
 pub use lane::Batching;
 pub use metrics::Counters;
 pub use queue::WhenFull;

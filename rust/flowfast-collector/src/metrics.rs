@@ -12,19 +12,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flowfast_decode::{Counter, ExporterSummary, Stats};
+use flowfast_decode::{AccountSummary, Counter, ExporterSummary, Stats};
 
+use crate::journal::JournalCounters;
 use crate::queue::Sent;
 
 /// Counters of one worker, beside its decoder's. They only grow, but for `records_pending`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WorkerCounters {
-    /// Datagrams cut by the receive buffer.
-    pub(crate) truncated_receive: u64,
-    /// Datagrams of a protocol that the listener was not opened for.
-    pub(crate) wrong_protocol: u64,
-    /// UDP payload of the datagrams that no decoder saw.
-    pub(crate) octets_unseen: u64,
     /// Datagrams given to a decoder that panicked before it counted them.
     pub(crate) received_uncounted: u64,
     /// Datagrams whose decoding panicked.
@@ -39,11 +34,19 @@ pub(crate) struct WorkerCounters {
     pub(crate) batches_queued: u64,
     pub(crate) records_queued: u64,
     pub(crate) dropped_queue_full: u64,
+    /// The journal gives them again.
+    pub(crate) dropped_to_journal: u64,
     pub(crate) dropped_closed: u64,
     pub(crate) dropped_panic: u64,
     /// Decoded, and waiting for their batch to close.
     pub(crate) records_pending: u64,
     pub(crate) worker_panics: u64,
+    pub(crate) datagrams_journaled: u64,
+    pub(crate) datagrams_unjournaled: u64,
+    pub(crate) journal_octets: u64,
+    pub(crate) journal_errors: u64,
+    /// Publications of these counters: a worker that is stuck has no more of them.
+    pub(crate) heartbeats: u64,
 }
 
 impl WorkerCounters {
@@ -54,9 +57,26 @@ impl WorkerCounters {
                 self.batches_queued += batches;
                 self.records_queued += records;
             }
-            Sent::QueueFull => self.dropped_queue_full += records,
+            Sent::QueueFull => self.missing(records, false),
             Sent::Closed => self.dropped_closed += records,
         }
+    }
+
+    /// Counts rows that the queue had no room for.
+    pub(crate) fn missing(&mut self, records: u64, is_in_journal: bool) {
+        if is_in_journal {
+            self.dropped_to_journal += records;
+        } else {
+            self.dropped_queue_full += records;
+        }
+    }
+
+    /// Takes over what the journal counts.
+    pub(crate) fn journal(&mut self, journal: &JournalCounters) {
+        self.datagrams_journaled = journal.datagrams;
+        self.datagrams_unjournaled = journal.datagrams_missing;
+        self.journal_octets = journal.octets;
+        self.journal_errors += journal.errors;
     }
 
     fn counters(&self) -> Vec<Counter> {
@@ -70,20 +90,13 @@ impl WorkerCounters {
             label: Some(label),
             value,
         };
-        let unseen = self.truncated_receive + self.wrong_protocol + self.received_uncounted;
         vec![
-            plain("datagrams_received", unseen),
-            plain("octets_received", self.octets_unseen),
-            family(
-                "datagrams_discarded",
-                "truncated_receive",
-                self.truncated_receive,
-            ),
-            family("datagrams_discarded", "wrong_protocol", self.wrong_protocol),
+            plain("datagrams_received", self.received_uncounted),
             family("datagrams_discarded", "worker_panic", self.discarded_panic),
             plain("records_queued", self.records_queued),
             plain("records_pending", self.records_pending),
             family("records_dropped", "queue_full", self.dropped_queue_full),
+            family("records_dropped", "to_journal", self.dropped_to_journal),
             family("records_dropped", "closed", self.dropped_closed),
             family("records_dropped", "worker_panic", self.dropped_panic),
             plain("batches_queued", self.batches_queued),
@@ -91,6 +104,11 @@ impl WorkerCounters {
             plain("receive_errors", self.receive_errors),
             plain("kernel_drops", self.kernel_drops),
             plain("worker_panics", self.worker_panics),
+            plain("datagrams_journaled", self.datagrams_journaled),
+            plain("datagrams_unjournaled", self.datagrams_unjournaled),
+            plain("journal_octets", self.journal_octets),
+            plain("journal_errors", self.journal_errors),
+            plain("heartbeats", self.heartbeats),
         ]
     }
 }
@@ -143,6 +161,13 @@ impl Counters {
         self.0.iter()
     }
 
+    /// The counter of this name and label, if there is one.
+    pub(crate) fn find(&self, name: &str, label: Option<&str>) -> Option<i64> {
+        let mut counters = self.0.iter();
+        let found = counters.find(|counter| counter.name == name && counter.label == label);
+        found.and_then(|counter| i64::try_from(counter.value).ok())
+    }
+
     /// The sum over all labels of a name; 0 if there is none.
     pub fn total(&self, name: &str) -> u64 {
         self.0
@@ -173,6 +198,7 @@ impl From<Vec<Counter>> for Counters {
 pub(crate) struct Board {
     snapshot: Mutex<Snapshot>,
     exporters: Mutex<Arc<[ExporterSummary]>>,
+    accounts: Mutex<Arc<[AccountSummary]>>,
 }
 
 impl Board {
@@ -184,5 +210,9 @@ impl Board {
         self.exporters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn accounts(&self) -> MutexGuard<'_, Arc<[AccountSummary]>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

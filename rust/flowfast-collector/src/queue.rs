@@ -1,14 +1,14 @@
 //! The bounded queue between workers and consumer, and what happens when it is full.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
 use flowfast_decode::TableBatch;
 
-use crate::event::{Batch, Event, IntervalEnd};
+use crate::event::{Batch, Event, IntervalEnd, Segment};
 
 /// How often a worker that waits for room looks whether it still should.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -30,9 +30,50 @@ pub enum WhenFull {
 pub(crate) struct Control {
     stopping: AtomicBool,
     abandoned: AtomicBool,
+    journal_paused: AtomicBool,
+    /// Rows that find the queue full wait for room.
+    blocking: AtomicBool,
+    /// How often the workers were told to end their interval.
+    rotations: AtomicU32,
+    /// Seconds of the intervals after the latest of these rotations, if they change; else [`UNCHANGED`].
+    rotate_s: AtomicU32,
 }
 
+/// No rotation is so long.
+const UNCHANGED: u32 = u32::MAX;
+
 impl Control {
+    pub(crate) fn new(when_full: WhenFull) -> Self {
+        let control = Self::default();
+        control.set_when_full(when_full);
+        control.rotate_s.store(UNCHANGED, Ordering::Relaxed);
+        control
+    }
+
+    pub(crate) fn set_when_full(&self, when_full: WhenFull) {
+        self.blocking
+            .store(when_full == WhenFull::Block, Ordering::Relaxed);
+    }
+
+    /// End the present interval now; later ones last so many seconds, or as long as before.
+    pub(crate) fn rotate(&self, rotate_s: Option<u32>) {
+        if let Some(rotate_s) = rotate_s {
+            self.rotate_s.store(rotate_s, Ordering::Relaxed);
+        }
+        // Whoever sees the new count also sees the length that was stored before it.
+        self.rotations.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often [`Self::rotate`] was called.
+    pub(crate) fn rotations(&self) -> u32 {
+        self.rotations.load(Ordering::Acquire)
+    }
+
+    /// Seconds of an interval, if they were changed.
+    pub(crate) fn rotate_s(&self) -> Option<u32> {
+        Some(self.rotate_s.load(Ordering::Relaxed)).filter(|&rotate_s| rotate_s != UNCHANGED)
+    }
+
     /// Read what is there, flush, stop.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -42,6 +83,19 @@ impl Control {
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.stop();
+    }
+
+    /// Write nothing into the journal, or do again: who consumes the rows watches over the disk.
+    pub(crate) fn pause_journal(&self, paused: bool) {
+        self.journal_paused.store(paused, Ordering::Relaxed);
+    }
+
+    pub(crate) fn journal_paused(&self) -> bool {
+        self.journal_paused.load(Ordering::Relaxed)
+    }
+
+    fn blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stopping(&self) -> bool {
@@ -91,28 +145,26 @@ pub(crate) struct Outbox {
     worker: usize,
     sender: Sender<Item>,
     control: Arc<Control>,
-    when_full: WhenFull,
     waiting_ends: VecDeque<IntervalEnd>,
 }
 
 impl Outbox {
-    pub(crate) fn new(
-        worker: usize,
-        sender: Sender<Item>,
-        control: Arc<Control>,
-        when_full: WhenFull,
-    ) -> Self {
+    pub(crate) fn new(worker: usize, sender: Sender<Item>, control: Arc<Control>) -> Self {
         Self {
             worker,
             sender,
             control,
-            when_full,
             waiting_ends: VecDeque::new(),
         }
     }
 
     pub(crate) fn worker(&self) -> usize {
         self.worker
+    }
+
+    /// What the consumer asks of the worker.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Send the rows of one flush, whole or not at all.
@@ -130,14 +182,21 @@ impl Outbox {
     /// Say that an interval is closed. This is never dropped: it waits here for room, and no newer rows overtake it.
     ///
     /// While one end waits all newer rows are dropped, so every later end that waits closes an interval without queued rows;
-    /// of those the oldest are forgotten when too many wait.
-    pub(crate) fn end(&mut self, interval_start_s: i64) {
+    /// of those the oldest are forgotten when too many wait. Their segments stay in the journal.
+    pub(crate) fn end(
+        &mut self,
+        interval_start_s: i64,
+        rows_missing: u64,
+        segment: Option<Segment>,
+    ) {
         if self.waiting_ends.len() == MAX_WAITING_ENDS {
             self.waiting_ends.remove(1);
         }
         self.waiting_ends.push_back(IntervalEnd {
             worker: self.worker,
             interval_start_s,
+            rows_missing,
+            segment,
         });
         self.send_waiting_ends();
     }
@@ -145,7 +204,7 @@ impl Outbox {
     /// Try again what waits for room.
     pub(crate) fn send_waiting_ends(&mut self) -> Sent {
         while let Some(end) = self.waiting_ends.pop_front() {
-            let sent = self.send(Item::End(end));
+            let sent = self.send(Item::End(end.clone()));
             if sent != Sent::Queued {
                 self.waiting_ends.push_front(end);
                 return sent;
@@ -160,7 +219,7 @@ impl Outbox {
                 return Sent::Closed;
             }
             // Once stopping there is no socket to keep reading, so the last rows may wait for the consumer.
-            if self.when_full == WhenFull::Drop && !self.control.stopping() {
+            if !self.control.blocking() && !self.control.stopping() {
                 return match self.sender.try_send(item) {
                     Ok(()) => Sent::Queued,
                     Err(TrySendError::Full(_)) => Sent::QueueFull,

@@ -121,16 +121,19 @@ pub enum TableKind {
     Options,
     /// Counter samples (sFlow).
     Counters,
+    /// What became of datagrams and records (architecture section 7).
+    Ledger,
 }
 
 impl TableKind {
-    /// `flows`, `data`, `options` or `counters`.
+    /// `flows`, `data`, `options`, `counters` or `ledger`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flows => "flows",
             Self::Data => "data",
             Self::Options => "options",
             Self::Counters => "counters",
+            Self::Ledger => "ledger",
         }
     }
 }
@@ -138,7 +141,7 @@ impl TableKind {
 /// A finished batch of one table.
 #[derive(Clone, Debug)]
 pub struct TableBatch {
-    /// `flows`, or `<kind>-<hash of its elements>`.
+    /// `flows`, `ledger`, or `<kind>-<hash of its elements>`.
     pub table: Arc<str>,
     /// What its rows are.
     pub kind: TableKind,

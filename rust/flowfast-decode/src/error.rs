@@ -58,6 +58,12 @@ faults! {
         RecordOverrun = "record_overrun",
         /// sFlow v2 or v4 structure of unknown type: its length is unknown, too.
         UnknownStructure = "unknown_structure",
+        /// Cut by the receive buffer.
+        TruncatedReceive = "truncated_receive",
+        /// Of a protocol that its listener does not take.
+        WrongProtocol = "wrong_protocol",
+        /// The decoder panicked: our bug.
+        WorkerPanic = "worker_panic",
     }
 }
 
@@ -65,8 +71,11 @@ impl DecodeError {
     /// The reason under which the datagram appears in the ledger (FF-RB-02).
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::UnknownVersion => "unknown_version",
-            Self::Unsupported => "unsupported",
+            Self::UnknownVersion
+            | Self::Unsupported
+            | Self::TruncatedReceive
+            | Self::WrongProtocol
+            | Self::WorkerPanic => self.label(),
             _ => "malformed",
         }
     }
@@ -120,6 +129,8 @@ faults! {
         TypeInfoIgnored = "type_info_ignored",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
         Netflow9VariableLength = "netflow9_variable_length",
+        /// v9 options templates that count fields where they should have lengths (FF-Q-04).
+        Netflow9OptionsForm = "netflow9_options_form",
         /// Messages kept in part because decoding is lenient (FF-IX-03).
         MalformedTail = "malformed_tail",
         /// Datagrams that arrived later than their successors (FF-NF-05).
@@ -140,6 +151,8 @@ faults! {
         SampleSourceRefused = "sample_source_refused",
         /// Exporter restarts seen (FF-Q-06).
         ExporterRestart = "exporter_restart",
+        /// Templates or options data that the journal cannot keep for want of room.
+        StateNotKept = "state_not_kept",
     }
 }
 
@@ -152,6 +165,20 @@ faults! {
         ExpiredTemplate = "expired_template",
         /// The template came, but the set does not fit it.
         Malformed = "malformed",
+    }
+}
+
+faults! {
+    /// Why decoded records did not get into the queue.
+    RecordLoss {
+        /// The queue was full.
+        QueueFull = "queue_full",
+        /// The queue was full; the journal gives them again.
+        ToJournal = "to_journal",
+        /// The consumer was gone.
+        Closed = "closed",
+        /// The decoder that held them panicked: our bug.
+        WorkerPanic = "worker_panic",
     }
 }
 

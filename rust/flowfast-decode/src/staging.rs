@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::batch::{MessageContext, Run};
-use crate::kernel::{Surroundings, Tile, execute};
+use crate::kernel::{Biflows, Surroundings, Tile, execute};
 use crate::plan::{DecodePlan, Piece, SubTemplate};
 use crate::stats::Stats;
 use crate::tables::Tables;
@@ -101,7 +101,7 @@ impl PlanStore {
 
     /// What a plan was made of.
     pub(crate) fn definition(&self, id: PlanId) -> Option<&Definition> {
-        Some(&self.slots.get(id.0)?.as_ref()?.definition)
+        self.slots.get(id.0)?.as_ref().map(|slot| &*slot.definition)
     }
 
     /// Refers to a plan once more.
@@ -322,6 +322,7 @@ pub(crate) struct RowSink<'a> {
     pub(crate) tables: &'a mut Tables,
     pub(crate) domains: &'a Domains,
     pub(crate) limits: &'a Limits,
+    pub(crate) biflows: &'a mut Biflows,
     pub(crate) stats: &'a mut Stats,
 }
 
@@ -348,18 +349,20 @@ impl RowSink<'_> {
             let domain = domains.get(context.domain_index)?;
             domain.options_of(context.session)
         };
-        execute(
-            &plan.ops,
-            &tile,
-            table,
-            &Surroundings {
-                runs,
-                options: &options,
-                sub_templates: &|context, template_id| sub_templates(context, template_id),
-                list_depth: self.limits.list_depth,
-            },
-            self.stats,
-        );
+        let sub_templates = |context: &_, template_id| sub_templates(context, template_id);
+        let around = |runs| Surroundings {
+            runs,
+            options: &options,
+            sub_templates: &sub_templates,
+            list_depth: self.limits.list_depth,
+        };
+        execute(&plan.ops, &tile, table, &around(runs), self.stats);
+        if let Some(reverse) = &plan.reverse {
+            let (tile, runs) = self.biflows.select(&reverse.counters, &tile, runs);
+            execute(&reverse.ops, &tile, table, &around(runs), self.stats);
+            self.stats.biflows_split += tile.records as u64;
+            self.stats.records_decoded += tile.records as u64;
+        }
     }
 }
 

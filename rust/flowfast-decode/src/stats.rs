@@ -6,7 +6,7 @@ use crate::error::{DecodeError, SetLoss, Warning};
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
         /// Counters of one decoder. `*_waiting` are gauges, the others only grow.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug)]
         pub struct Stats {
             $($(#[$doc])* pub $field: u64,)+
             /// Datagrams discarded, by `DecodeError`.
@@ -17,6 +17,19 @@ macro_rules! counters {
             pub set_octets_discarded: [u64; SetLoss::COUNT],
             /// Warnings, by `Warning`.
             pub warnings: [u64; Warning::COUNT],
+        }
+
+        // By hand: arrays of more than 32 have no Default.
+        impl Default for Stats {
+            fn default() -> Self {
+                Self {
+                    $($field: 0,)+
+                    datagrams_discarded: [0; DecodeError::COUNT],
+                    sets_discarded: [0; SetLoss::COUNT],
+                    set_octets_discarded: [0; SetLoss::COUNT],
+                    warnings: [0; Warning::COUNT],
+                }
+            }
         }
 
         impl Stats {
@@ -51,8 +64,10 @@ counters! {
     datagrams_decoded,
     /// Records in decoded messages whose template was known: decoded plus absorbed.
     records_received,
-    /// Records turned into rows.
+    /// Rows: records turned into rows, and the reverse directions of biflows that became rows of their own.
     records_decoded,
+    /// Biflows that became two rows (RFC 5103).
+    biflows_split,
     /// Options data records that only taught something, and counter samples: the `flows` schema has no rows for them.
     records_absorbed,
     /// Options data records read (RFC 7011 section 3.4.2).
@@ -61,12 +76,20 @@ counters! {
     templates_received,
     /// Options template records read.
     options_templates_received,
+    /// Template ids that got their first definition, or another one.
+    templates_new,
+    /// Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.
+    sets_undecodable,
     /// Data sets now waiting for their template.
     sets_waiting,
     /// Their octets.
     set_octets_waiting,
     /// Data sets that waited and were decoded.
     sets_recovered,
+    /// Data sets that waited in vain and were handed over for the journal.
+    sets_late,
+    /// Their octets.
+    set_octets_late,
     /// Flow Records lost before us, by sequence numbers that count records (v5-v8, IPFIX).
     sequence_lost_records,
     /// Export packets lost before us, by sequence numbers that count packets (v9, sFlow).

@@ -1,23 +1,28 @@
 //! Receiving from UDP sockets.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
-use flowfast_collector::{CollectorOptions, Listen, ListenFormat, WhenFull};
+use flowfast_collector::{
+    CollectorOptions, Inherited, JournalOptions, Listen, ListenFormat, WhenFull,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
 use crate::options::{batching, decoder_options};
-use crate::stats::{counters_dict, exporters_list};
+use crate::stats::{accounts_list, counters_dict, exporters_list};
 use crate::wait;
 
 /// What `stats()` tells of each worker.
-const WORKER_COUNTERS: [&str; 7] = [
+const WORKER_COUNTERS: [&str; 9] = [
+    "heartbeats",
     "datagrams_received",
     "octets_received",
     "trains_received",
     "kernel_drops",
+    "receive_errors",
     "records_decoded",
     "records_queued",
     "records_dropped",
@@ -32,16 +37,18 @@ impl Collector {
     #[new]
     #[pyo3(
         signature = (
-            listen, *, schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
-            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop"
+            listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
+            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new(),
+            ledger=false
         ),
-        text_signature = "(listen, *, schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
-            batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop')"
+        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
+            batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=(), ledger=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
         py: Python<'_>,
         listen: Vec<(String, u16, usize, String)>,
+        inherited: Vec<(i32, String)>,
         schema: &str,
         columns: Option<Vec<String>>,
         lenient: bool,
@@ -51,25 +58,31 @@ impl Collector {
         batch_age_ms: u32,
         queue_batches: usize,
         when_full: &str,
+        journal: Option<(PathBuf, String)>,
+        state: Vec<PathBuf>,
+        ledger: bool,
     ) -> PyResult<Self> {
         let options = CollectorOptions {
             listen: listen.iter().map(listener).collect::<PyResult<_>>()?,
+            inherited: inherited
+                .iter()
+                .map(|(descriptor, format)| {
+                    Ok(Inherited {
+                        descriptor: *descriptor,
+                        format: listen_format(format)?,
+                    })
+                })
+                .collect::<PyResult<_>>()?,
             decoder: decoder_options(schema, columns, lenient)?,
-            batching: batching(rotate_s, batch_rows, Some(batch_age_ms)),
+            batching: batching(rotate_s, batch_rows, Some(batch_age_ms), ledger),
             rcvbuf,
             queue_batches,
-            when_full: match when_full {
-                "drop" => WhenFull::Drop,
-                "block" => WhenFull::Block,
-                _ => {
-                    let message = format!(
-                        "unknown `when_full`: `{when_full}`\nhint: it is `drop` or `block`"
-                    );
-                    return Err(PyValueError::new_err(message));
-                }
-            },
+            when_full: parse_when_full(when_full)?,
+            journal: journal.map(|(directory, run)| JournalOptions { directory, run }),
+            state,
         };
-        let collector = flowfast_collector::Collector::bind(&options)
+        let collector = py
+            .detach(|| flowfast_collector::Collector::bind(&options))
             .map_err(|error| start_error(py, &error))?;
         Ok(Self(collector))
     }
@@ -91,6 +104,16 @@ impl Collector {
         Ok(list)
     }
 
+    /// (path, one sentence) for each file of `state` that was truncated or is no capture; what was readable has been learnt.
+    fn state_faults(&self) -> Vec<(String, String)> {
+        self.0.state_faults().to_vec()
+    }
+
+    /// Write nothing into the journal, or do again.
+    fn pause_journal(&self, paused: bool) {
+        self.0.pause_journal(paused);
+    }
+
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         self.0.start().map_err(|error| start_error(py, &error))
     }
@@ -108,6 +131,18 @@ impl Collector {
     /// Ask the workers to read what the kernel still holds, flush and stop. `next_event` goes on giving events until `finished`.
     fn stop(&self) {
         self.0.stop();
+    }
+
+    /// End the present rotation interval now, with its `IntervalEnd`; later ones last `rotate_s` seconds, or as long as before.
+    #[pyo3(signature = (rotate_s=None))]
+    fn rotate(&self, rotate_s: Option<u32>) {
+        self.0.rotate(rotate_s);
+    }
+
+    /// What to do from now on with rows that find the queue full: `drop` or `block`.
+    fn set_when_full(&self, when_full: &str) -> PyResult<()> {
+        self.0.set_when_full(parse_when_full(when_full)?);
+        Ok(())
     }
 
     /// All workers have stopped and the queue is empty.
@@ -144,6 +179,11 @@ impl Collector {
         exporters_list(py, &self.0.exporters())
     }
 
+    /// What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`.
+    fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        accounts_list(py, &self.0.accounts())
+    }
+
     /// Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
@@ -161,7 +201,15 @@ fn listener((address, port, workers, format): &(String, u16, usize, String)) -> 
             "a listener needs at least one worker",
         ));
     }
-    let format = match format.as_str() {
+    Ok(Listen {
+        address: SocketAddr::new(ip, *port),
+        workers: *workers,
+        format: listen_format(format)?,
+    })
+}
+
+fn listen_format(format: &str) -> PyResult<ListenFormat> {
+    Ok(match format {
         "any" => ListenFormat::Any,
         "netflow" => ListenFormat::Netflow,
         "sflow" => ListenFormat::Sflow,
@@ -171,10 +219,15 @@ fn listener((address, port, workers, format): &(String, u16, usize, String)) -> 
             );
             return Err(PyValueError::new_err(message));
         }
-    };
-    Ok(Listen {
-        address: SocketAddr::new(ip, *port),
-        workers: *workers,
-        format,
     })
+}
+
+fn parse_when_full(when_full: &str) -> PyResult<WhenFull> {
+    match when_full {
+        "drop" => Ok(WhenFull::Drop),
+        "block" => Ok(WhenFull::Block),
+        _ => Err(PyValueError::new_err(format!(
+            "unknown `when_full`: `{when_full}`\nhint: it is `drop` or `block`"
+        ))),
+    }
 }

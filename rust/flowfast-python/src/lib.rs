@@ -6,11 +6,13 @@ mod batch;
 mod collector;
 mod decoder;
 mod errors;
+mod floor;
 mod generate;
 mod options;
 mod replay;
 mod schema;
 mod stats;
+mod templates;
 mod text;
 mod wait;
 
@@ -24,11 +26,15 @@ mod _core {
     #[pymodule_export]
     use crate::decoder::Decoder;
     #[pymodule_export]
+    use crate::floor::ReceiveFloor;
+    #[pymodule_export]
     use crate::generate::generate;
     #[pymodule_export]
     use crate::replay::Replay;
     #[pymodule_export]
     use crate::schema::{flow_columns, table_schema};
+    #[pymodule_export]
+    use crate::templates::known_templates;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -32,11 +32,17 @@ pub(crate) fn schema_kind(name: &str) -> PyResult<SchemaKind> {
 }
 
 /// When batches close. `batch_age_ms` None: never by age.
-pub(crate) fn batching(rotate_s: u32, batch_rows: usize, batch_age_ms: Option<u32>) -> Batching {
+pub(crate) fn batching(
+    rotate_s: u32,
+    batch_rows: usize,
+    batch_age_ms: Option<u32>,
+    ledger: bool,
+) -> Batching {
     let age_ns = batch_age_ms.map(|age_ms| i64::from(age_ms) * 1_000_000);
     Batching {
         rotate_s,
         rows: batch_rows.max(1),
         age_ns,
+        ledger,
     }
 }

@@ -1,12 +1,14 @@
 //! Reading datagrams out of capture files.
 
+use std::path::PathBuf;
+
 use flowfast_collector::ReplayOptions;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
 use crate::options::{batching, decoder_options};
-use crate::stats::{counters_dict, exporters_list};
+use crate::stats::{accounts_list, counters_dict, exporters_list};
 use crate::wait;
 
 /// Datagrams out of pcap and pcapng files, decoded by the same workers as `Collector`'s.
@@ -19,10 +21,10 @@ impl Replay {
     #[pyo3(
         signature = (
             paths, *, ports=Vec::new(), schema="flows", columns=None, lenient=false, workers=1, rotate_s=0,
-            batch_rows=131_072, queue_batches=16
+            batch_rows=131_072, queue_batches=16, late=None, ledger=false
         ),
         text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), lenient=False, workers=1, rotate_s=0, \
-            batch_rows=131072, queue_batches=16)"
+            batch_rows=131072, queue_batches=16, late=None, ledger=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -36,14 +38,17 @@ impl Replay {
         rotate_s: u32,
         batch_rows: usize,
         queue_batches: usize,
+        late: Option<PathBuf>,
+        ledger: bool,
     ) -> PyResult<Self> {
         let options = ReplayOptions {
             paths,
             ports,
             decoder: decoder_options(schema, columns, lenient)?,
-            batching: batching(rotate_s, batch_rows, None),
+            batching: batching(rotate_s, batch_rows, None, ledger),
             workers,
             queue_batches,
+            late,
         };
         let replay =
             flowfast_collector::Replay::open(&options).map_err(|error| start_error(py, &error))?;
@@ -91,6 +96,10 @@ impl Replay {
 
     fn exporters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         exporters_list(py, &self.0.exporters())
+    }
+
+    fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        accounts_list(py, &self.0.accounts())
     }
 
     /// Stop; what was not taken is dropped and counted. Idempotent.

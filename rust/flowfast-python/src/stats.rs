@@ -1,7 +1,7 @@
 //! Counters and Exporters as dictionaries.
 
 use flowfast_collector::Counters;
-use flowfast_decode::{ExporterReport, ExporterSummary, SampleTotals};
+use flowfast_decode::{AccountSummary, ExporterReport, ExporterSummary, SampleTotals};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -12,19 +12,50 @@ pub(crate) fn counters_dict<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for counter in counters.iter() {
-        match counter.label {
-            None => dict.set_item(counter.name, counter.value)?,
-            Some(label) => match dict.get_item(counter.name)? {
-                Some(family) => family.set_item(label, counter.value)?,
-                None => {
-                    let family = PyDict::new(py);
-                    family.set_item(label, counter.value)?;
-                    dict.set_item(counter.name, family)?;
-                }
-            },
-        }
+        set_counter(&dict, counter.name, counter.label, counter.value)?;
     }
     Ok(dict)
+}
+
+fn set_counter<'py>(
+    dict: &Bound<'py, PyDict>,
+    name: &str,
+    label: Option<&str>,
+    value: impl IntoPyObject<'py>,
+) -> PyResult<()> {
+    let Some(label) = label else {
+        return dict.set_item(name, value);
+    };
+    if let Some(family) = dict.get_item(name)? {
+        return family.set_item(label, value);
+    }
+    let family = PyDict::new(dict.py());
+    family.set_item(label, value)?;
+    dict.set_item(name, family)
+}
+
+/// One dictionary an account; its counters are those that are not 0.
+pub(crate) fn accounts_list<'py>(
+    py: Python<'py>,
+    accounts: &[AccountSummary],
+) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for account in accounts {
+        let counters = PyDict::new(py);
+        for entry in &account.entries {
+            set_counter(&counters, entry.counter, entry.label, entry.count)?;
+        }
+        let dict = PyDict::new(py);
+        dict.set_item(
+            "exporter",
+            account.exporter.map(|address| address.to_string()),
+        )?;
+        dict.set_item("format", account.format)?;
+        dict.set_item("domain", account.domain)?;
+        dict.set_item("counters", counters)?;
+        list.append(dict)?;
+    }
+    Ok(list)
 }
 
 /// One dictionary a row.

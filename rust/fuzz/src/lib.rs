@@ -24,6 +24,9 @@ pub const LIMITS: Limits = Limits {
     list_depth: 3,
     sample_sources_per_domain: 8,
     sample_sources: 40,
+    memory_octets_per_domain: 4096,
+    memory_octets: 16384,
+    accounts: 16,
 };
 
 /// A decoder and the rows that it has given.
@@ -35,7 +38,7 @@ pub struct Fuzzed {
 }
 
 impl Fuzzed {
-    /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1).
+    /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1), journaled or not (bit 2).
     pub fn of_mode(mode: u8) -> Self {
         let schema = if mode & 1 == 0 {
             SchemaKind::Flows
@@ -50,6 +53,8 @@ impl Fuzzed {
                 "9:12235".to_owned(),
             ],
             lenient: mode & 2 != 0,
+            journaled: mode & 4 != 0,
+            split_biflows: true,
             limits: LIMITS,
         };
         Self {
@@ -85,6 +90,7 @@ impl Fuzzed {
         self.take(&batches);
         assert_eq!(self.decoder.stats().sets_waiting, 0);
         assert_eq!(self.decoder.stats().set_octets_waiting, 0);
+        self.hand_on();
     }
 
     fn take(&mut self, batches: &[TableBatch]) {
@@ -99,6 +105,36 @@ impl Fuzzed {
             .sum::<u64>();
         assert_eq!(self.decoder.pending_rows(), 0);
         self.check(0);
+        self.check_ledger();
+    }
+
+    /// The accounts say what the counters say.
+    fn check_ledger(&self) {
+        let counters = self.decoder.stats().counters();
+        let total = |name: &str, label: Option<&str>| {
+            let mut counters = counters.iter();
+            let counter = counters.find(|each| each.name == name && each.label == label);
+            counter.map(|each| each.value as i64)
+        };
+        assert_eq!(self.decoder.ledger().missing(total), []);
+    }
+
+    /// What a journal keeps is bounded, and teaches another decoder the same.
+    fn hand_on(&mut self) {
+        let state = self.decoder.state();
+        let octets: usize = state.iter().map(|message| message.payload.len()).sum();
+        assert!(octets <= LIMITS.memory_octets);
+        let options = DecoderOptions {
+            journaled: true,
+            limits: LIMITS,
+            ..DecoderOptions::default()
+        };
+        let mut other = Decoder::new(&options).expect("these columns exist");
+        for message in self.decoder.take_late().iter().chain(&state) {
+            other.learn(&message.datagram());
+        }
+        assert_eq!(other.stats().records_received, 0);
+        assert_eq!(other.flush().len(), 0);
     }
 
     fn check(&self, pending: u64) {
@@ -108,7 +144,7 @@ impl Fuzzed {
             stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>()
         );
         assert_eq!(
-            stats.records_received,
+            stats.records_received + stats.biflows_split,
             stats.records_decoded + stats.records_absorbed
         );
         assert_eq!(stats.records_decoded, self.rows + pending);
@@ -131,7 +167,7 @@ pub fn frame(who: u8, seconds: u16, payload: &[u8]) -> Vec<u8> {
 
 thread_local! {
     /// Decoders that live on: to make one costs more than to decode a datagram.
-    static KEPT: RefCell<[Option<Fuzzed>; 4]> = const { RefCell::new([const { None }; 4]) };
+    static KEPT: RefCell<[Option<Fuzzed>; 8]> = const { RefCell::new([const { None }; 8]) };
 }
 
 /// Feeds one datagram, from an exporter not heard of before. The octet before it picks schema (bit 0) and lenience (bit 1).
@@ -140,7 +176,7 @@ pub fn run_datagram(input: &[u8]) {
         return;
     };
     KEPT.with_borrow_mut(|kept| {
-        let mode = mode & 3;
+        let mode = mode & 7;
         let fuzzed = kept[usize::from(mode)].get_or_insert_with(|| Fuzzed::of_mode(mode));
         fuzzed.fed += 1;
         fuzzed.feed(fuzzed.fed, 50000, EPOCH_NS, payload);

@@ -92,6 +92,8 @@ pub struct ExportOptions {
     pub template_refresh_datagrams: u64,
     /// Upper bound of a datagram's UDP payload.
     pub max_datagram_octets: usize,
+    /// Send many datagrams in one system call where the kernel can (UDP_SEGMENT), and not each in its own, as real Exporters do.
+    pub trains: bool,
     /// Share of IPv6 flows, rounded to whole records per datagram; v5 and `set-a` are IPv4 only.
     pub ipv6_percent: u8,
     /// When the Exporters' clock starts, UNIX seconds. `None`: now over UDP, 2026-01-01T00:00:00Z in a
@@ -112,6 +114,7 @@ impl Default for ExportOptions {
             exporters: 1,
             template_refresh_datagrams: 1000,
             max_datagram_octets: 1464,
+            trains: true,
             ipv6_percent: 20,
             start_time_s: None,
         }

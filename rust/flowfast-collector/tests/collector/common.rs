@@ -28,15 +28,19 @@ pub(crate) fn options(workers: usize, format: ListenFormat) -> CollectorOptions 
             workers,
             format,
         }],
+        inherited: Vec::new(),
         decoder: decoder_options(),
         batching: Batching {
             rotate_s: 0,
             rows: 100,
             age_ns: Some(50_000_000),
+            ledger: false,
         },
         rcvbuf: 0,
         queue_batches: 64,
         when_full: WhenFull::Drop,
+        journal: None,
+        state: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::Decoder;
 use crate::batch::{FormatCode, MessageContext, unmapped};
 use crate::error::{SetLoss, Warning};
+use crate::ledger::{NOBODY, Party};
 use crate::sequence::{
     ExporterReport, SampleHeader, SampleTotals, SequenceEvent, SequencedMessage, Units, Volume,
 };
@@ -102,10 +103,39 @@ impl Decoder {
             }
         };
         if let Some(domain) = self.domains.get_mut(index) {
-            domain.datagrams += 1;
+            domain.datagrams += u64::from(!self.learning);
             domain.last_seen_ns = received_ns;
         }
+        self.heard = Some((Party::from(key), self.account(index)));
         index
+    }
+
+    /// The ledger's account of a domain.
+    pub(super) fn account(&mut self, domain_index: usize) -> usize {
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            return NOBODY;
+        };
+        let (party, seen_ns) = (Party::from(domain.key), domain.last_seen_ns);
+        domain.account = self.ledger.open(party, domain.account, seen_ns);
+        domain.account
+    }
+
+    /// Counts a data set that cannot be decoded now.
+    pub(crate) fn count_undecodable(&mut self, domain_index: usize) {
+        let account = self.account(domain_index);
+        self.stats.sets_undecodable += 1;
+        self.ledger.at(account).sets_undecodable += 1;
+    }
+
+    /// Counts a data set that will never be decoded.
+    pub(crate) fn discard_set(&mut self, domain_index: usize, loss: SetLoss, octets: usize) {
+        let account = self.account(domain_index);
+        self.discard_set_of(account, loss, octets);
+    }
+
+    pub(super) fn discard_set_of(&mut self, account: usize, loss: SetLoss, octets: usize) {
+        self.stats.discard_set(loss, octets);
+        self.ledger.at(account).discard_set(loss, octets);
     }
 
     pub(super) fn evict_domains(&mut self) {
@@ -116,10 +146,13 @@ impl Decoder {
             self.templates -= plans.len();
             self.options_octets -= domain.options.octets();
             self.sample_sources -= domain.samples.len();
+            self.memory_octets -= domain.memory.octets();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
+            let party = Party::from(domain.key);
+            let account = self.ledger.open(party, domain.account, domain.last_seen_ns);
             for set in domain.waiting {
-                self.unwait(&set);
-                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+                self.unwait(&set, account);
+                self.give_up(account, set);
             }
         }
     }
@@ -132,6 +165,11 @@ impl Decoder {
         unit: SequenceUnit,
         arrived: Volume,
     ) {
+        if self.learning {
+            self.reports.clear();
+            return;
+        }
+        let account = self.account(context.domain_index);
         let (Some(domain), Some(sequence)) =
             (self.domains.get_mut(context.domain_index), context.sequence)
         else {
@@ -149,7 +187,12 @@ impl Decoder {
         domain.lost += news.lost;
         domain.late += news.late;
         domain.report += news.report;
-        let stats = &mut self.stats;
+        // FF-SQ-06: who numbers messages against the standard loses messages.
+        let unit = match domain.streams.counts_messages() {
+            true => SequenceUnit::Packets,
+            false => unit,
+        };
+        let (stats, counts) = (&mut self.stats, self.ledger.at(account));
         stats.exporter_records_reported += news.report.records_reported;
         stats.exporter_records_arrived += news.report.records_arrived;
         stats.exporter_records_not_sent += news.report.records_not_sent;
@@ -158,10 +201,14 @@ impl Decoder {
             SequenceUnit::Records => {
                 stats.sequence_lost_records += news.lost;
                 stats.sequence_late_records += news.late;
+                counts.sequence_lost_records += news.lost as i64;
+                counts.sequence_late_records += news.late as i64;
             }
             SequenceUnit::Packets => {
                 stats.sequence_lost_packets += news.lost;
                 stats.sequence_late_packets += news.late;
+                counts.sequence_lost_packets += news.lost as i64;
+                counts.sequence_late_packets += news.late as i64;
             }
         }
         match news.event {

@@ -35,9 +35,20 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
-        self.learn(Subject::Names, plan_id, body, pieces, run);
+        self.learn_from(Subject::Names, plan_id, body, pieces, run);
         self.learn_types(plan_id, body, pieces, run);
+        if self.learning {
+            return;
+        }
         let plan_id = self.with_types(plan_id, &run.context);
+        match self.plans.get(plan_id).and_then(|plan| plan.section) {
+            Some(section) => self.append_sections(plan_id, section, body, pieces, run),
+            None => self.append_rows(plan_id, body, pieces, run),
+        }
+    }
+
+    /// Counts records and stages them.
+    pub(super) fn append_rows(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };
@@ -45,17 +56,23 @@ impl Decoder {
             return;
         }
         let records = run.records as u64;
+        let kind_is_options = plan.kind == RecordKind::Options;
+        let has_rows = plan.table.is_some();
+        let account = self.account(run.context.domain_index);
         self.stats.records_received += records;
+        self.ledger.at(account).records_received += records as i64;
         if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
             domain.records += records;
         }
-        if plan.kind == RecordKind::Options {
+        if kind_is_options {
             self.stats.options_records_decoded += records;
         }
-        if plan.table.is_some() {
+        if has_rows {
             self.stats.records_decoded += records;
+            self.ledger.decoded(account, records);
         } else {
             self.stats.records_absorbed += records;
+            self.ledger.at(account).records_absorbed += records as i64;
         }
         let (plans, mut rows) = self.plans_and_rows();
         plans.append(plan_id, body, pieces, run, &mut rows);
@@ -63,7 +80,7 @@ impl Decoder {
 
     /// Takes in what the records of a set teach, if they are options data that is understood. Rows already staged were sent
     /// under the old state: if it changes, they are transposed first.
-    pub(crate) fn learn(
+    pub(crate) fn learn_from(
         &mut self,
         subject: Subject,
         plan_id: PlanId,
@@ -147,6 +164,7 @@ impl Decoder {
             tables: &mut self.tables,
             domains: &self.domains,
             limits: &self.limits,
+            biflows: &mut self.biflows,
             stats: &mut self.stats,
         };
         (&mut self.plans, rows)

@@ -15,26 +15,29 @@ pub(super) const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
 impl Decoder {
     /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.
     pub(crate) fn wait_for_template(&mut self, set: WaitingSet) {
-        let (octets, cost) = (set.body.len(), set.cost());
+        let account = self.account(set.context.domain_index);
+        let (octets, cost) = (set.body().len(), set.cost());
         let Self {
             domains,
             limits,
             stats,
+            ledger,
             waiting_octets,
             ..
-        } = self;
+        } = &mut *self;
         let fits = domains.get_mut(set.context.domain_index).filter(|domain| {
             domain.waiting_octets + cost <= limits.waiting_octets_per_domain
                 && *waiting_octets + cost <= limits.waiting_octets
         });
         let Some(domain) = fits else {
-            return stats.discard_set(SetLoss::NoTemplate, octets);
+            return self.give_up(account, set);
         };
         domain.waiting_octets += cost;
         domain.waiting.push_back(set);
         *waiting_octets += cost;
         stats.sets_waiting += 1;
         stats.set_octets_waiting += octets as u64;
+        ledger.at(account).wait(1, octets);
     }
 
     /// Decodes the sets that waited for one of these templates.
@@ -50,6 +53,8 @@ impl Decoder {
         if domain.waiting.is_empty() || template_ids.is_empty() {
             return;
         }
+        // They are decoded, whatever the template came with.
+        let learning = std::mem::replace(&mut self.learning, false);
         template_ids.sort_unstable();
         let (ready, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut domain.waiting)
             .into_iter()
@@ -60,9 +65,10 @@ impl Decoder {
         let (ready, too_old): (Vec<_>, Vec<_>) = ready
             .into_iter()
             .partition(|set| set.context.received_ns >= horizon_ns);
+        let account = self.account(domain_index);
         for set in too_old {
-            self.unwait(&set);
-            self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+            self.unwait(&set, account);
+            self.give_up(account, set);
         }
         // The exporter's clock first: Flow Records wait beside the options data that tells it.
         for set in &ready {
@@ -76,11 +82,12 @@ impl Decoder {
         for set in ready {
             match self.lookup(domain_index, set.session, set.template_id, now_ns) {
                 Lookup::Found(plan) => {
-                    self.unwait(&set);
+                    self.unwait(&set, account);
                     if format::append_waiting(self, plan, &set) {
                         self.stats.sets_recovered += 1;
+                        self.ledger.at(account).sets_recovered += 1;
                     } else {
-                        self.stats.discard_set(SetLoss::Malformed, set.body.len());
+                        self.discard_set(domain_index, SetLoss::Malformed, set.body().len());
                     }
                 }
                 _ => {
@@ -90,6 +97,7 @@ impl Decoder {
                 }
             }
         }
+        self.learning = learning;
     }
 
     /// Gives up on sets that have waited too long, or on all.
@@ -106,24 +114,26 @@ impl Decoder {
             .map(|(index, _)| index)
             .collect();
         for index in waiting {
+            let account = self.account(index);
             while let Some(set) = self.domains.get_mut(index).and_then(|domain| {
                 domain
                     .waiting
                     .pop_front_if(|set| all || set.context.received_ns < horizon_ns)
             }) {
-                self.unwait(&set);
-                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+                self.unwait(&set, account);
+                self.give_up(account, set);
             }
         }
     }
 
-    /// Takes a set off the books of waiting sets.
-    pub(super) fn unwait(&mut self, set: &WaitingSet) {
+    /// Takes a set off the books of waiting sets, and of the account of its domain.
+    pub(super) fn unwait(&mut self, set: &WaitingSet, account: usize) {
         if let Some(domain) = self.domains.get_mut(set.context.domain_index) {
             domain.waiting_octets -= set.cost();
         }
         self.waiting_octets -= set.cost();
         self.stats.sets_waiting -= 1;
-        self.stats.set_octets_waiting -= set.body.len() as u64;
+        self.stats.set_octets_waiting -= set.body().len() as u64;
+        self.ledger.at(account).wait(-1, set.body().len());
     }
 }

@@ -50,7 +50,11 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         let outcome = set.and_then(|set| match set.id {
             set_id::TEMPLATE | set_id::OPTIONS_TEMPLATE => {
                 for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
-                    let (template_id, definition) = record?;
+                    let record = record?;
+                    if record.is_ipfix_form {
+                        message.warn(Warning::Netflow9OptionsForm);
+                    }
+                    let definition = record.definition;
                     if definition
                         .fields
                         .iter()
@@ -58,7 +62,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
                     {
                         message.warn(Warning::Netflow9VariableLength);
                     }
-                    message.template(template_id, definition);
+                    message.template(&set, record.template_id, definition);
                 }
                 Ok(SetKind::Templates)
             }
@@ -74,7 +78,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     if usize::from(packet.count()) != counts.template_records + counts.data_records
         && counts.undecoded_sets == 0
     {
-        decoder.stats.warn(Warning::CountMismatch);
+        decoder.warn(Warning::CountMismatch);
     }
     let arrived = counts.volume(datagram.payload.len());
     decoder.end_message(

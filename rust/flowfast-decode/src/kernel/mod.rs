@@ -1,6 +1,7 @@
 //! Runs plans: for each op, over all records of a tile, from the wire's octets into columns. Nothing here can fail: `split` has
 //! checked that every field lies inside the tile.
 
+mod biflow;
 mod field;
 mod flattened;
 mod lists;
@@ -16,6 +17,8 @@ use crate::error::Warning;
 use crate::plan::{FieldSource, Op, Piece, RecordShape, SubTemplate};
 use crate::stats::Stats;
 use crate::template::options::OptionsState;
+
+pub(crate) use biflow::Biflows;
 
 use field::append_field;
 use flattened::append_from_lists;
@@ -62,6 +65,17 @@ impl<'a> Tile<'a> {
             bytes,
             records,
             shape,
+        }
+    }
+
+    /// The octets of one record.
+    pub(crate) fn record(&self, record: usize) -> &'a [u8] {
+        match self.shape {
+            TileShape::Strided(stride) => &self.bytes[record * stride..][..stride],
+            TileShape::Pieces { per_record, pieces } => {
+                let whole = pieces[record * per_record];
+                &self.bytes[whole.start as usize..][..whole.len as usize]
+            }
         }
     }
 

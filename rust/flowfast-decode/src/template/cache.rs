@@ -19,12 +19,12 @@ pub(crate) const MAX_SESSIONS: usize = 64;
 
 /// A template as one session defined it.
 #[derive(Clone, Copy, Debug)]
-struct SessionTemplate {
-    session: Session,
-    plan: PlanId,
+pub(crate) struct SessionTemplate {
+    pub(crate) session: Session,
+    pub(crate) plan: PlanId,
     /// What the template counts as.
     fields: usize,
-    refreshed_ns: i64,
+    pub(crate) refreshed_ns: i64,
 }
 
 /// One template id, as the sessions of an address define it.
@@ -199,6 +199,31 @@ impl TemplateCache {
             !definitions.sessions.is_empty()
         });
         self.count -= quota - left;
+    }
+
+    /// Whether a session has defined this template itself, and it may still be used.
+    pub(crate) fn is_in_use(
+        &self,
+        session: Session,
+        template_id: u16,
+        now_ns: i64,
+        limits: &Limits,
+    ) -> bool {
+        let is_defined = self.by_id.get(&template_id).is_some_and(|definitions| {
+            let mut sessions = definitions.sessions.iter();
+            sessions.any(|known| known.session == session)
+        });
+        is_defined && self.lookup(session, template_id, now_ns, limits) != Lookup::Expired
+    }
+
+    /// Every template with its id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &SessionTemplate)> {
+        self.by_id.iter().flat_map(|(&template_id, definitions)| {
+            definitions
+                .sessions
+                .iter()
+                .map(move |known| (template_id, known))
+        })
     }
 
     /// All plans that its templates refer to.

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use super::cache::{Session, TemplateCache};
+use super::memory::Memory;
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
+use crate::ledger::NOBODY;
 use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
@@ -22,10 +24,17 @@ pub(crate) struct WaitingSet {
     pub(crate) template_id: u16,
     pub(crate) session: Session,
     pub(crate) context: MessageContext,
-    pub(crate) body: Box<[u8]>,
+    /// A message with this set only, and where the set's body begins.
+    pub(crate) message: Box<[u8]>,
+    pub(crate) body_start: usize,
 }
 
 impl WaitingSet {
+    /// The set without its header.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.message[self.body_start..]
+    }
+
     /// Its records as consecutive rows of their message.
     pub(crate) fn run(&self, records: usize) -> Run {
         Run {
@@ -36,7 +45,7 @@ impl WaitingSet {
 
     /// Octets it takes of what may wait: a set of few octets, or none, takes memory all the same.
     pub(crate) fn cost(&self) -> usize {
-        size_of::<Self>() + self.body.len()
+        size_of::<Self>() + self.message.len()
     }
 }
 
@@ -46,6 +55,8 @@ pub(crate) struct Domain {
     pub(crate) key: DomainKey,
     pub(crate) templates: TemplateCache,
     pub(crate) options: SessionOptions,
+    /// What taught both, for a journal.
+    pub(crate) memory: Memory,
     pub(crate) streams: Streams,
     /// Of sFlow.
     pub(crate) samples: SampleSequences,
@@ -58,6 +69,8 @@ pub(crate) struct Domain {
     pub(crate) report: ExporterReport,
     pub(crate) sample_totals: SampleTotals,
     pub(crate) last_seen_ns: i64,
+    /// Where its account was when it was last asked for.
+    pub(crate) account: usize,
 }
 
 impl Domain {
@@ -66,6 +79,7 @@ impl Domain {
             key,
             templates: TemplateCache::default(),
             options: SessionOptions::default(),
+            memory: Memory::default(),
             streams: Streams::default(),
             samples: SampleSequences::default(),
             waiting: VecDeque::new(),
@@ -77,6 +91,7 @@ impl Domain {
             report: ExporterReport::default(),
             sample_totals: SampleTotals::default(),
             last_seen_ns: 0,
+            account: NOBODY,
         }
     }
 

@@ -31,6 +31,12 @@ pub struct Limits {
     pub sample_sources_per_domain: usize,
     /// The same over all agents.
     pub sample_sources: usize,
+    /// Octets of templates and options data remembered as they were sent, per Observation Domain, if a journal wants them.
+    pub memory_octets_per_domain: usize,
+    /// The same over all Observation Domains.
+    pub memory_octets: usize,
+    /// Accounts of the ledger, one for each Exporter and Observation Domain.
+    pub accounts: usize,
 }
 
 impl Default for Limits {
@@ -50,6 +56,9 @@ impl Default for Limits {
             list_depth: 8,
             sample_sources_per_domain: 4096,
             sample_sources: 1 << 18,
+            memory_octets_per_domain: 4 << 20,
+            memory_octets: 64 << 20,
+            accounts: 10_000,
         }
     }
 }
