@@ -166,8 +166,8 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("flow_end_reason", "flow", Standard, U8, &[of(136)], "1 idle, 2 active timeout, 3 end seen, 4 forced, 5 lack of resources"),
         column("forwarding_status", "flow", Standard, U8, &[bits(89, 0, 0xff)], "Top two bits 0 unknown, 1 forwarded, 2 dropped, 3 consumed; then the reason"),
 
-        column("bytes", "volume", Minimal, U64, &[of(1), of(85), of(231), of(352), of(23), of(sflow::FRAME_LENGTH), of(sflow::IP_LENGTH)], "Octets, as exported (not multiplied by the sampling rate); of an sFlow sample, the frame length"),
-        column("packets", "volume", Minimal, U64, &[of(2), of(86), of(298), of(24)], "Packets, as exported; 1 of an sFlow sample"),
+        column("bytes", "volume", Minimal, U64, &[of(1), of(85), of(231), of(352), of(23), of(sflow::FRAME_LENGTH), of(sflow::IP_LENGTH), of(312), of(224)], "Octets, as exported (not multiplied by the sampling rate); of a sampled packet, its length"),
+        column("packets", "volume", Minimal, U64, &[of(2), of(86), of(298), of(24)], "Packets, as exported; 1 of a sampled packet"),
         column("flows", "volume", Standard, U64, &[of(3)], "Flows in an aggregate"),
         column("bytes_scaled", "volume", Full, BytesScaled, &[], "bytes * sampling_rate; null where the rate is unknown"),
         column("packets_scaled", "volume", Full, PacketsScaled, &[], "packets * sampling_rate; null where the rate is unknown"),

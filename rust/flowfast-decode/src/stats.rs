@@ -64,8 +64,10 @@ counters! {
     datagrams_decoded,
     /// Records in decoded messages whose template was known: decoded plus absorbed.
     records_received,
-    /// Records turned into rows.
+    /// Rows: records turned into rows, and the reverse directions of biflows that became rows of their own.
     records_decoded,
+    /// Biflows that became two rows (RFC 5103).
+    biflows_split,
     /// Options data records that only taught something, and counter samples: the `flows` schema has no rows for them.
     records_absorbed,
     /// Options data records read (RFC 7011 section 3.4.2).

@@ -54,7 +54,9 @@ impl Fuzzed {
             ],
             lenient: mode & 2 != 0,
             journaled: mode & 4 != 0,
+            split_biflows: true,
             limits: LIMITS,
+            ..DecoderOptions::default()
         };
         Self {
             decoder: Decoder::new(&options).expect("these columns exist"),
@@ -143,7 +145,7 @@ impl Fuzzed {
             stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>()
         );
         assert_eq!(
-            stats.records_received,
+            stats.records_received + stats.biflows_split,
             stats.records_decoded + stats.records_absorbed
         );
         assert_eq!(stats.records_decoded, self.rows + pending);

@@ -3,6 +3,7 @@
 mod exporters;
 mod kept;
 mod records;
+mod sections;
 mod templates;
 mod types;
 mod waiting;
@@ -14,6 +15,7 @@ use arrow_schema::SchemaRef;
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
+use crate::kernel::{Biflows, Kernel};
 use crate::ledger::{Ledger, NOBODY, Party};
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
@@ -25,6 +27,8 @@ use crate::template::domains::Domains;
 use crate::template::limits::Limits;
 use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
+
+use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
 pub(crate) use exporters::SequenceUnit;
@@ -68,6 +72,10 @@ pub struct DecoderOptions {
     /// For a journal: remember what exporters taught as they sent it ([`Decoder::state`]), and hand over the data sets whose
     /// template did not come ([`Decoder::take_late`]) instead of discarding them.
     pub journaled: bool,
+    /// Make two rows of a biflow, for the `flows` schema (RFC 5103; FF-BI-04).
+    pub split_biflows: bool,
+    /// How records are transposed. All kernels give the same rows.
+    pub kernel: Kernel,
     /// Bounds on what exporters can make us remember.
     pub limits: Limits,
 }
@@ -79,6 +87,8 @@ impl Default for DecoderOptions {
             columns: vec!["standard".to_owned()],
             lenient: false,
             journaled: false,
+            split_biflows: false,
+            kernel: Kernel::default(),
             limits: Limits::default(),
         }
     }
@@ -95,12 +105,15 @@ pub struct Decoder {
     heard: Option<(Party, usize)>,
     lenient: bool,
     journaled: bool,
+    kernel: Kernel,
     limits: Limits,
     domains: Domains,
     plans: PlanStore,
     tables: Tables,
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
+    biflows: Biflows,
+    sections: SectionReader,
     waiting_octets: usize,
     /// Sets that waited in vain, for the journal, and what they take.
     late: Vec<KeptMessage>,
@@ -139,12 +152,15 @@ impl Decoder {
             heard: None,
             lenient: options.lenient,
             journaled: options.journaled,
+            kernel: options.kernel,
             limits: options.limits,
             domains: Domains::default(),
             plans: PlanStore::default(),
-            tables: Tables::new(options.schema, selected),
+            tables: Tables::new(options.schema, selected, options.split_biflows),
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
+            biflows: Biflows::default(),
+            sections: SectionReader::default(),
             waiting_octets: 0,
             late: Vec::new(),
             late_octets: 0,
@@ -190,7 +206,7 @@ impl Decoder {
         self.now_ns = datagram.received_ns;
         self.heard = None;
         if self.plans.fields() > self.limits.template_fields {
-            self.forget_typed_plans();
+            self.forget_derived_plans();
             self.drop_unused_plans();
         }
         if self.templates > self.limits.templates

@@ -41,6 +41,14 @@ impl Decoder {
             return;
         }
         let plan_id = self.with_types(plan_id, &run.context);
+        match self.plans.get(plan_id).and_then(|plan| plan.section) {
+            Some(section) => self.append_sections(plan_id, section, body, pieces, run),
+            None => self.append_rows(plan_id, body, pieces, run),
+        }
+    }
+
+    /// Counts records and stages them.
+    pub(super) fn append_rows(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };
@@ -153,9 +161,12 @@ impl Decoder {
     /// The plans, and where the rows they give go: apart, so that both can be changed at once.
     pub(super) fn plans_and_rows(&mut self) -> (&mut PlanStore, RowSink<'_>) {
         let rows = RowSink {
+            kernel: self.kernel,
             tables: &mut self.tables,
             domains: &self.domains,
             limits: &self.limits,
+            biflows: &mut self.biflows,
+            ledger: &mut self.ledger,
             stats: &mut self.stats,
         };
         (&mut self.plans, rows)

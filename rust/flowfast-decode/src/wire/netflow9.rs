@@ -234,6 +234,28 @@ mod tests {
     }
 
     #[test]
+    fn options_templates_in_the_form_of_ipfix() {
+        // FF-Q-04: three fields, one of them scope; as lengths they are no multiples of four.
+        let body = [1, 0, 0, 3, 0, 1, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
+        let mut records = TemplateRecords::new(&body, true);
+        let record = records.next().unwrap().unwrap();
+        assert_eq!(
+            (
+                record.definition.scope_count,
+                record.definition.min_record_len()
+            ),
+            (1, 9)
+        );
+        assert!(record.is_ipfix_form && records.next().is_none());
+        // Lengths that could be counts are lengths.
+        let body = [1, 0, 0, 4, 0, 4, 0, 1, 0, 4, 0, 48, 0, 1];
+        let mut records = TemplateRecords::new(&body, true);
+        let record = records.next().unwrap().unwrap();
+        assert_eq!(record.definition.fields.len(), 2);
+        assert!(!record.is_ipfix_form);
+    }
+
+    #[test]
     fn template_longer_than_its_set() {
         let mut records = TemplateRecords::new(&[1, 0, 0, 2, 0, 8, 0, 4], false);
         assert_eq!(

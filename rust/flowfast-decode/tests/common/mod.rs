@@ -146,7 +146,7 @@ impl Ledger {
             stats.datagrams_decoded + discarded
         );
         assert_eq!(
-            stats.records_received,
+            stats.records_received + stats.biflows_split,
             stats.records_decoded + stats.records_absorbed
         );
         assert_eq!(

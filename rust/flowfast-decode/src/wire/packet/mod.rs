@@ -8,14 +8,14 @@ use self::ip::{ipv4, ipv6};
 use super::sflow::record::{Field, RecordBuilder, field};
 
 /// sFlow's header protocols that are understood.
-mod header_protocol {
-    pub(super) const ETHERNET: u32 = 1;
-    pub(super) const PPP: u32 = 7;
-    pub(super) const IPV4: u32 = 11;
-    pub(super) const IPV6: u32 = 12;
-    pub(super) const MPLS: u32 = 13;
-    pub(super) const POS: u32 = 14;
-    pub(super) const IEEE80211_MAC: u32 = 15;
+pub(crate) mod header_protocol {
+    pub(crate) const ETHERNET: u32 = 1;
+    pub(crate) const PPP: u32 = 7;
+    pub(crate) const IPV4: u32 = 11;
+    pub(crate) const IPV6: u32 = 12;
+    pub(crate) const MPLS: u32 = 13;
+    pub(crate) const POS: u32 = 14;
+    pub(crate) const IEEE80211_MAC: u32 = 15;
 }
 
 mod ether_type {
