@@ -74,7 +74,7 @@ class IntervalEnd:
 class Decoder:
     """Decodes datagrams from anywhere. Not thread-safe; one exporter's datagrams belong in one decoder."""
 
-    def __new__(cls, *, schema: str = "flows", columns: Sequence[str] = ..., lenient: bool = False) -> Self:
+    def __new__(cls, *, schema: str = "flows", columns: Sequence[str] = ..., lenient: bool = False, biflow: str = "keep") -> Self:
         """`columns`: groups, column names, element names and `pen:id`; the group `standard` if not given.
 
         Raises ValueError with the nearest name if a column is unknown.
@@ -99,6 +99,7 @@ class Collector:
         schema: str = "flows",
         columns: Sequence[str] = ...,
         lenient: bool = False,
+        biflow: str = "keep",
         rcvbuf: int = 0,
         rotate_s: int = 0,
         batch_rows: int = 131072,
@@ -169,6 +170,7 @@ class Replay:
         schema: str = "flows",
         columns: Sequence[str] = ...,
         lenient: bool = False,
+        biflow: str = "keep",
         workers: int = 1,
         rotate_s: int = 0,
         batch_rows: int = 131072,

@@ -43,6 +43,7 @@ Columns = Annotated[
     list[str] | None, typer.Option(metavar="NAMES", help=f"{_help('columns')} Repeatable, or with commas. Default: standard.")
 ]
 Lenient = Annotated[bool | None, typer.Option("--lenient", help=_help("lenient"))]
+Biflow = Annotated[str | None, typer.Option("--biflow", metavar="keep|split", help=f"{_help('biflow')} Default: keep.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -75,6 +76,7 @@ def collect_command(
     journal_size: Annotated[str | None, typer.Option(metavar="SIZE", help=f"{_help('journal_size')} Default: 16G.")] = None,
     lenient: Lenient = None,
     http: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"{_help('http')} Default: {HTTP_DEFAULT}.")] = None,
+    biflow: Biflow = None,
 ) -> int:
     """Receive flows on UDP ports and write them, until SIGTERM or Ctrl-C."""
     flags = {
@@ -91,6 +93,7 @@ def collect_command(
         "journal-size": journal_size,
         "lenient": lenient,
         "http": http,
+        "biflow": biflow,
     }
     file = config_path(config)
     return collect.run(lambda: load(flags, file, os.environ))
@@ -111,6 +114,7 @@ def convert_command(
         str, typer.Option(metavar="DURATION", help="How much time of the capture a rotating file holds; it must divide an hour.")
     ] = "1h",
     lenient: Lenient = None,
+    biflow: Biflow = None,
 ) -> int:
     """Decode captures (pcap, pcapng)."""
     flags = {
@@ -120,6 +124,7 @@ def convert_command(
         "workers": workers,
         "rotate": rotate,
         "lenient": lenient,
+        "biflow": biflow,
     }
     return convert.run(inputs, port or (), load(flags, None, {}))
 

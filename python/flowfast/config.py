@@ -100,6 +100,11 @@ class Settings(BaseModel):
     lenient: bool = Field(
         default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
     )
+    biflow: Literal["keep", "split"] = Field(
+        default="keep",
+        description="Biflows in the `flows` table: `keep` the reverse counters beside the forward ones, or `split` into a row for each "
+        "direction.",
+    )
 
     journal: Literal["on", "off", "keep"] = Field(
         default="on",

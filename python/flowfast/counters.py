@@ -8,7 +8,7 @@ from flowfast.sinks.account import Account
 
 EQUATIONS = (
     "datagrams_received = datagrams_decoded + sum of datagrams_discarded",
-    "records_received = records_decoded + records_absorbed",
+    "records_received + biflows_split = records_decoded + records_absorbed",
     "records_decoded = records_queued + sum of records_dropped + records_pending",
     "sets_undecodable = sets_recovered + sum of sets_discarded + sets_late + sets_waiting",
     "records_queued = records_handed + records_dropped of every target, once the queue between them is empty",
@@ -21,7 +21,8 @@ COUNTERS: dict[str, str] = {
     "datagrams_decoded": "Datagrams decoded: received minus discarded.",
     "datagrams_discarded": "Datagrams of which nothing was kept, by reason.",
     "records_received": "Records in decoded messages whose template was known.",
-    "records_decoded": "Records that became rows.",
+    "records_decoded": "Rows: records that became rows, and the reverse directions of biflows that became rows of their own.",
+    "biflows_split": "Biflows that became two rows (RFC 5103).",
     "records_absorbed": "Options data records that only taught something: the `flows` schema has no rows for them.",
     "options_records_decoded": "Options data records read (RFC 7011 section 3.4.2).",
     "records_queued": "Rows that the workers handed on.",
@@ -137,6 +138,7 @@ LABELS: dict[str, dict[str, str]] = {
         "list_too_wide": "Lists whose values would need more columns than the bound, kept as octets.",
         "type_info_conflict": "Types told of an element that contradict the registry or what was told before: not believed (RFC 5610).",
         "type_info_ignored": "Types told of an element that have no meaning, or are too many.",
+        "clock_jump": "Jumps of a v9 exporter's clock against its uptime.",
         "netflow9_variable_length": "v9 fields with the IPFIX marker of variable length.",
         "netflow9_options_form": "v9 options templates that count their fields, as IPFIX does, where v9 has lengths.",
         "malformed_tail": "Messages of which lenient decoding kept a part.",

@@ -171,6 +171,7 @@ def open_collector(settings: Settings, inherited: Sequence[tuple[int, str]] = ()
                 schema=settings.schema_,
                 columns=settings.columns,
                 lenient=settings.lenient,
+                biflow=settings.biflow,
                 rcvbuf=settings.rcvbuf,
                 rotate_s=settings.rotation_s,
                 batch_age_ms=BATCH_AGE_MS,

@@ -127,6 +127,8 @@ faults! {
         TypeInfoConflict = "type_info_conflict",
         /// Types told of an element that have no meaning, or are too many (FF-TI-06).
         TypeInfoIgnored = "type_info_ignored",
+        /// Jumps of a v9 exporter's clock against its uptime (FF-V9-10).
+        ClockJump = "clock_jump",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
         Netflow9VariableLength = "netflow9_variable_length",
         /// v9 options templates that count fields where they should have lengths (FF-Q-04).

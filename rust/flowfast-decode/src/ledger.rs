@@ -20,7 +20,7 @@ use crate::column::Address;
 use crate::convert::timestamp;
 use crate::error::{DecodeError, RecordLoss, SetLoss};
 use crate::schema::with_semantic;
-use crate::template::domain::DomainKey;
+use crate::template::domain::{Domain, DomainKey};
 
 /// Declares the counters of an account once; the names are those of `Stats` and of the collector's counters.
 macro_rules! counts {
@@ -82,6 +82,8 @@ counts! {
     datagrams_decoded,
     records_received,
     records_decoded,
+    /// Biflows that became two rows, of which the second is one of `records_decoded` too.
+    biflows_split,
     records_absorbed,
     records_queued,
     /// Decoded, and not handed over yet.
@@ -236,6 +238,13 @@ impl Ledger {
         }
         counts.records_decoded += records as i64;
         counts.records_pending += records as i64;
+    }
+
+    /// Counts biflows of a domain that became two rows: the second ones are decoded as well.
+    pub(crate) fn split(&mut self, domain: &Domain, biflows: u64) {
+        let account = self.open(Party::from(domain.key), domain.account, domain.last_seen_ns);
+        self.at(account).biflows_split += biflows as i64;
+        self.decoded(account, biflows);
     }
 
     /// All pending records are in the queue, or lost.

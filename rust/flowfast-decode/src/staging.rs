@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 
 use crate::batch::{MessageContext, Run};
 use crate::kernel::{Biflows, Surroundings, Tile, execute};
+use crate::ledger::Ledger;
 use crate::plan::{DecodePlan, Piece, SubTemplate};
 use crate::stats::Stats;
 use crate::tables::Tables;
@@ -323,6 +324,7 @@ pub(crate) struct RowSink<'a> {
     pub(crate) domains: &'a Domains,
     pub(crate) limits: &'a Limits,
     pub(crate) biflows: &'a mut Biflows,
+    pub(crate) ledger: &'a mut Ledger,
     pub(crate) stats: &'a mut Stats,
 }
 
@@ -362,6 +364,11 @@ impl RowSink<'_> {
             execute(&reverse.ops, &tile, table, &around(runs), self.stats);
             self.stats.biflows_split += tile.records as u64;
             self.stats.records_decoded += tile.records as u64;
+            for run in runs {
+                if let Some(domain) = domains.get(run.context.domain_index) {
+                    self.ledger.split(domain, run.records as u64);
+                }
+            }
         }
     }
 }

@@ -37,12 +37,12 @@ impl Collector {
     #[new]
     #[pyo3(
         signature = (
-            listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
+            listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
             batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new(),
             ledger=false
         ),
-        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
-            batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=(), ledger=False)"
+        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', rcvbuf=0, \
+            rotate_s=0, batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=(), ledger=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -52,6 +52,7 @@ impl Collector {
         schema: &str,
         columns: Option<Vec<String>>,
         lenient: bool,
+        biflow: &str,
         rcvbuf: usize,
         rotate_s: u32,
         batch_rows: usize,
@@ -73,7 +74,7 @@ impl Collector {
                     })
                 })
                 .collect::<PyResult<_>>()?,
-            decoder: decoder_options(schema, columns, lenient)?,
+            decoder: decoder_options(schema, columns, lenient, biflow)?,
             batching: batching(rotate_s, batch_rows, Some(batch_age_ms), ledger),
             rcvbuf,
             queue_batches,

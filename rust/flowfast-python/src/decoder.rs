@@ -23,11 +23,16 @@ pub(crate) struct Decoder(Mutex<flowfast_decode::Decoder>);
 impl Decoder {
     #[new]
     #[pyo3(
-        signature = (*, schema="flows", columns=None, lenient=false),
-        text_signature = "(*, schema='flows', columns=('standard',), lenient=False)"
+        signature = (*, schema="flows", columns=None, lenient=false, biflow="keep"),
+        text_signature = "(*, schema='flows', columns=('standard',), lenient=False, biflow='keep')"
     )]
-    fn new(schema: &str, columns: Option<Vec<String>>, lenient: bool) -> PyResult<Self> {
-        let options = decoder_options(schema, columns, lenient)?;
+    fn new(
+        schema: &str,
+        columns: Option<Vec<String>>,
+        lenient: bool,
+        biflow: &str,
+    ) -> PyResult<Self> {
+        let options = decoder_options(schema, columns, lenient, biflow)?;
         let decoder =
             flowfast_decode::Decoder::new(&options).map_err(|error| options_error(&error))?;
         Ok(Self(Mutex::new(decoder)))

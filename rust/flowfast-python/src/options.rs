@@ -10,12 +10,14 @@ pub(crate) fn decoder_options(
     schema: &str,
     columns: Option<Vec<String>>,
     lenient: bool,
+    biflow: &str,
 ) -> PyResult<DecoderOptions> {
     let columns = columns.unwrap_or_else(|| vec!["standard".to_owned()]);
     Ok(DecoderOptions {
         schema: schema_kind(schema)?,
         columns,
         lenient,
+        split_biflows: splits_biflows(biflow)?,
         ..DecoderOptions::default()
     })
 }
@@ -27,6 +29,17 @@ pub(crate) fn schema_kind(name: &str) -> PyResult<SchemaKind> {
         "wire" => Ok(SchemaKind::Wire),
         _ => Err(PyValueError::new_err(format!(
             "unknown schema `{name}`\nhint: schemas are `flows` and `wire`"
+        ))),
+    }
+}
+
+/// `keep` or `split`.
+fn splits_biflows(biflow: &str) -> PyResult<bool> {
+    match biflow {
+        "keep" => Ok(false),
+        "split" => Ok(true),
+        _ => Err(PyValueError::new_err(format!(
+            "unknown `biflow`: `{biflow}`\nhint: it is `keep` or `split`"
         ))),
     }
 }

@@ -12,6 +12,9 @@ use crate::sequence::{
 use crate::template::cache::Session;
 use crate::template::domain::{Domain, DomainKey};
 
+/// How far an exporter's start may move from message to message (FF-V9-10).
+const CLOCK_JITTER_MS: u64 = 5000;
+
 /// What one Exporter and Observation Domain sent.
 #[derive(Clone, Debug)]
 pub struct ExporterSummary {
@@ -154,6 +157,27 @@ impl Decoder {
                 self.unwait(&set, account);
                 self.give_up(account, set);
             }
+        }
+    }
+
+    /// Counts jumps of an exporter's clock: its start moves by more than it can be rounded, and it has not started anew (FF-V9-10).
+    /// Its templates are kept: boot times of real exporters jitter.
+    pub(crate) fn observe_clock(&mut self, context: &MessageContext) {
+        if self.learning {
+            return;
+        }
+        let (Some(domain), Some(boot_ms), Some(uptime_ms)) = (
+            self.domains.get_mut(context.domain_index),
+            context.boot_ms(),
+            context.uptime_ms,
+        ) else {
+            return;
+        };
+        if let Some((boot_before_ms, uptime_before_ms)) = domain.clock.replace((boot_ms, uptime_ms))
+            && uptime_ms >= uptime_before_ms
+            && boot_ms.abs_diff(boot_before_ms) > CLOCK_JITTER_MS
+        {
+            self.stats.warn(Warning::ClockJump);
         }
     }
 

@@ -165,6 +165,7 @@ impl Decoder {
             domains: &self.domains,
             limits: &self.limits,
             biflows: &mut self.biflows,
+            ledger: &mut self.ledger,
             stats: &mut self.stats,
         };
         (&mut self.plans, rows)

@@ -81,6 +81,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         decoder.warn(Warning::CountMismatch);
     }
     let arrived = counts.volume(datagram.payload.len());
+    decoder.observe_clock(&context);
     decoder.end_message(
         &context,
         Some(Units::new(1)),

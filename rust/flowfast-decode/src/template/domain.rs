@@ -60,6 +60,8 @@ pub(crate) struct Domain {
     pub(crate) streams: Streams,
     /// Of sFlow.
     pub(crate) samples: SampleSequences,
+    /// When it started, and its uptime, by its last v9 packet; milliseconds.
+    pub(crate) clock: Option<(i64, u32)>,
     pub(crate) waiting: VecDeque<WaitingSet>,
     pub(crate) waiting_octets: usize,
     pub(crate) datagrams: u64,
@@ -82,6 +84,7 @@ impl Domain {
             memory: Memory::default(),
             streams: Streams::default(),
             samples: SampleSequences::default(),
+            clock: None,
             waiting: VecDeque::new(),
             waiting_octets: 0,
             datagrams: 0,

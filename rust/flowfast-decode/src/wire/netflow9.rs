@@ -234,6 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn options_templates_in_the_form_of_ipfix() {
+        // FF-Q-04: three fields, one of them scope; as lengths they are no multiples of four.
+        let body = [1, 0, 0, 3, 0, 1, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
+        let mut records = TemplateRecords::new(&body, true);
+        let (_, definition) = records.next().unwrap().unwrap();
+        assert_eq!(
+            (definition.scope_count, definition.min_record_len()),
+            (1, 9)
+        );
+        assert!(records.counts_fields() && records.next().is_none());
+        // Lengths that could be counts are lengths.
+        let body = [1, 0, 0, 4, 0, 4, 0, 1, 0, 4, 0, 48, 0, 1];
+        let mut records = TemplateRecords::new(&body, true);
+        assert_eq!(records.next().unwrap().unwrap().1.fields.len(), 2);
+        assert!(!records.counts_fields());
+    }
+
+    #[test]
     fn template_longer_than_its_set() {
         let mut records = TemplateRecords::new(&[1, 0, 0, 2, 0, 8, 0, 4], false);
         assert_eq!(
