@@ -30,9 +30,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def cli() -> str:
     """Every command with its options."""
-    command = typer.main.get_group(app)
     parts = ["# Command line\n", f"{app.info.help}\n", "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.\n"]
-    for name, each in _commands("flowfast", command):
+    for name, each in _commands("flowfast", typer.main.get_group(app)):
         arguments = " ".join(parameter.metavar or "" for parameter in each.params if parameter.param_type_name == "argument")
         parts += [f"## {name}\n", f"`{name} [OPTIONS]{' ' + arguments if arguments else ''}`\n", f"{each.help}\n"]
         parts.append(table(["option", "meaning"], [_option(parameter) for parameter in each.params if parameter.name != "help"]))
