@@ -135,7 +135,7 @@ def generate_command(
     *,
     to: Annotated[str | None, typer.Option(metavar="URI", help="Where to send, such as udp://127.0.0.1:2055.")] = None,
     write: Annotated[str | None, typer.Option(metavar="FILE", help="A pcap file to write.")] = None,
-    format: Annotated[str, typer.Option(metavar="v5|v9|ipfix", help="What to export.")] = "ipfix",
+    format: Annotated[str, typer.Option(metavar="v5|v9|ipfix|sflow", help="What to export.")] = "ipfix",
     count: Annotated[int, typer.Option(min=1, metavar="N", help="Flow Records in all.")] = 10_000,
     rate: Annotated[float, typer.Option(min=0, metavar="R", help="Flow Records a second; 0 is as fast as possible.")] = 0,
     order: Annotated[

@@ -10,7 +10,7 @@ from support import run
 import flowfast
 
 
-@pytest.mark.parametrize("format", ["v5", "v9", "ipfix"])
+@pytest.mark.parametrize("format", ["v5", "v9", "ipfix", "sflow"])
 def test_generated_captures_convert_back_to_the_same_count(format, tmp_path):
     path = tmp_path / "x.pcap"
     done = run("generate", "--write", path, "--format", format, "--count", 5000, "--exporters", 3, "--seed", 7)
