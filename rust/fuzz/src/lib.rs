@@ -56,6 +56,7 @@ impl Fuzzed {
             journaled: mode & 4 != 0,
             split_biflows: true,
             limits: LIMITS,
+            ..DecoderOptions::default()
         };
         Self {
             decoder: Decoder::new(&options).expect("these columns exist"),
