@@ -32,9 +32,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def cli() -> str:
     """Every command with its options."""
-    command = typer.main.get_group(app)
     parts = ["# Command line\n", f"{app.info.help}\n", "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.\n"]
-    for name, each in _commands("flowfast", command):
+    for name, each in _commands("flowfast", typer.main.get_group(app)):
         arguments = " ".join(parameter.metavar or "" for parameter in each.params if parameter.param_type_name == "argument")
         parts += [f"## {name}\n", f"`{name} [OPTIONS]{' ' + arguments if arguments else ''}`\n", f"{each.help}\n"]
         parts.append(table(["option", "meaning"], [_option(parameter) for parameter in each.params if parameter.name != "help"]))
@@ -71,7 +70,7 @@ def config() -> str:
             f"```toml\n{dump(Settings())}\n```\n",
             table(["setting", "environment", "meaning"], rows),
             "## Limits\n",
-            "Bounds of each worker, in the section `[limits]`. What is lost to one is counted under the name that stands after the colon.\n",
+            "Bounds of each worker, in the section `[limits]`. What is lost to one is counted under the name after the colon.\n",
             table(["setting", "environment", "meaning"], _settings(Limits, LIMITS)),
             "In the environment, lists are one text with commas. Durations are 300, 90s, 5m or 1h; sizes are 65536, 512K, 32M or 1G.",
             "",

@@ -11,6 +11,7 @@ import typer
 from flowfast._core import __version__
 from flowfast.commands import check_config, collect, convert, generate, ledger, schema, templates
 from flowfast.commands.bench import collect as bench_collect
+from flowfast.commands.bench import decode as bench_decode
 from flowfast.commands.bench import lossless as bench_lossless
 from flowfast.commands.bench import receive as bench_receive
 from flowfast.commands.bench.stream import Stream
@@ -226,6 +227,34 @@ BenchRate = Annotated[int, typer.Option("--rate", min=1, metavar="R", help="Flow
 BenchSeconds = Annotated[float, typer.Option("--seconds", min=0.1, max=600, metavar="S", help="How long a run sends.")]
 BenchRuns = Annotated[int, typer.Option("--runs", min=1, max=100, metavar="N", help="Runs, of which the median counts.")]
 BenchJson = Annotated[bool, typer.Option("--json", help="As one JSON object.")]
+
+
+@bench.command("decode")
+def bench_decode_command(
+    *,
+    template: BenchTemplate = "ipfix-25",
+    capture: Annotated[str | None, typer.Option(metavar="FILE", help="A pcap or pcapng file in place of a template.")] = None,
+    order: BenchOrder = "canonical",
+    kernel: Annotated[
+        str, typer.Option(metavar="NAME", help="auto (field by field, for all records) or plain (record by record).")
+    ] = "auto",
+    exporters: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Exporters, by turns.")] = 1,
+    templates: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Templates of each Exporter, by turns; each shuffled in its own way.")
+    ] = 1,
+    records: Annotated[int, typer.Option(min=1, metavar="N", help="Records of a run, at least.")] = 1_000_000,
+    runs: BenchRuns = 5,
+    schema_: Annotated[str, typer.Option("--schema", metavar="flows|wire", help=_help("schema_"))] = "flows",
+    columns: Columns = None,
+    json: BenchJson = False,
+) -> int:
+    """Decode in memory, in one thread: records per CPU-second, beside a plain decoder and beside copying."""
+    load = (
+        {"template": template, "order": order, "exporters": exporters, "templates": templates} if capture is None else {"capture": capture}
+    )
+    return bench_decode.run(
+        load, kernel=kernel, records=records, runs=runs, schema=schema_, columns=split_list(columns or "standard"), as_json=json
+    )
 
 
 @bench.command("receive")

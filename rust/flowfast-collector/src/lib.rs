@@ -3,6 +3,7 @@
 //! [`Collector`] receives UDP datagrams, [`Replay`] reads them out of capture files; both decode them in worker threads that share
 //! nothing, and hand rows to one consumer through a bounded queue. Every datagram and every record is counted exactly once.
 
+pub mod bench;
 #[cfg(test)]
 #[path = "../tests/collector/capture_files.rs"]
 mod capture_files;

@@ -42,6 +42,7 @@ pub use decoder::{
 };
 pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, RecordLoss, SetLoss, Warning};
+pub use kernel::Kernel;
 pub use ledger::{AccountSummary, Ledger, LedgerEntry};
 pub use schema::{FLOW_COLUMNS, FlowColumn, Profile, SchemaKind};
 pub use sequence::{ExporterReport, SampleTotals};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::batch::{MessageContext, Run};
-use crate::kernel::{Biflows, Surroundings, Tile, execute};
+use crate::kernel::{Biflows, Kernel, Surroundings, Tile, execute};
 use crate::ledger::Ledger;
 use crate::plan::{DecodePlan, Piece, SubTemplate};
 use crate::stats::Stats;
@@ -320,6 +320,7 @@ type SubTemplates<'f, 't> = &'f dyn Fn(&MessageContext, u16) -> Option<&'t SubTe
 
 /// Where rows go, and what their ops read.
 pub(crate) struct RowSink<'a> {
+    pub(crate) kernel: Kernel,
     pub(crate) tables: &'a mut Tables,
     pub(crate) domains: &'a Domains,
     pub(crate) limits: &'a Limits,
@@ -358,10 +359,24 @@ impl RowSink<'_> {
             sub_templates: &sub_templates,
             list_depth: self.limits.list_depth,
         };
-        execute(&plan.ops, &tile, table, &around(runs), self.stats);
+        execute(
+            self.kernel,
+            &plan.ops,
+            &tile,
+            table,
+            &around(runs),
+            self.stats,
+        );
         if let Some(reverse) = &plan.reverse {
             let (tile, runs) = self.biflows.select(&reverse.counters, &tile, runs);
-            execute(&reverse.ops, &tile, table, &around(runs), self.stats);
+            execute(
+                self.kernel,
+                &reverse.ops,
+                &tile,
+                table,
+                &around(runs),
+                self.stats,
+            );
             self.stats.biflows_split += tile.records as u64;
             self.stats.records_decoded += tile.records as u64;
             for run in runs {

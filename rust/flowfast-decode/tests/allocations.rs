@@ -290,6 +290,22 @@ fn templates_of_many_domains_are_bounded() {
 }
 
 #[test]
+fn memory_is_linear_in_the_templates_of_exporters_that_are_alike() {
+    // FF-TL-14: a plan is shared by all templates of equal definition; what is left is the book of who uses it.
+    let define: Vec<_> = (256..266).map(|id| template(id, &fields())).collect();
+    let message = ipfix(0, 1, &[templates(&define)]);
+    let octets_per_template = |exporters: usize| {
+        let mut ledger = Ledger::new(SchemaKind::Flows);
+        let (now, _) = held(&mut ledger, exporters, |ledger, n| {
+            ledger.feed(HERE.exporter(n as u32), &message);
+        });
+        now / (10 * exporters as u64)
+    };
+    let (few, many) = (octets_per_template(400), octets_per_template(4000));
+    assert!(few < 512 && many < 512, "{few} and {many} octets");
+}
+
+#[test]
 fn stages_and_waiting_sets_are_bounded() {
     // Records of one octet, in sets of one record, of many templates: the books may not outgrow what they are about.
     let mut ledger = Ledger::new(SchemaKind::Wire);

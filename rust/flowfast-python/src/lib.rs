@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod batch;
+mod bench;
 mod collector;
 mod decoder;
 mod errors;
@@ -21,6 +22,8 @@ mod wait;
 mod _core {
     #[pymodule_export]
     use crate::batch::{Batch, IntervalEnd};
+    #[pymodule_export]
+    use crate::bench::DecodeBench;
     #[pymodule_export]
     use crate::collector::Collector;
     #[pymodule_export]

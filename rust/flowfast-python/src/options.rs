@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use flowfast_collector::Batching;
-use flowfast_decode::{DecoderOptions, Network, SchemaKind};
+use flowfast_decode::{DecoderOptions, Kernel, Network, SchemaKind};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -112,4 +112,15 @@ pub(crate) fn batching(
         age_ns,
         ledger,
     }
+}
+
+/// `auto` or `plain`.
+pub(crate) fn kernel_named(name: &str) -> PyResult<Kernel> {
+    let found = Kernel::ALL.into_iter().find(|kernel| kernel.name() == name);
+    found.ok_or_else(|| {
+        let names = Kernel::ALL.map(Kernel::name).join(", ");
+        PyValueError::new_err(format!(
+            "unknown kernel `{name}`\nhint: kernels are {names}"
+        ))
+    })
 }

@@ -85,6 +85,8 @@ pub struct ExportOptions {
     pub rate_flows_per_s: f64,
     /// Chooses the flows, and the field order `Shuffled`. One seed, one stream.
     pub seed: u64,
+    /// The id of the IPv4 template; its IPv6 sister has the next one. 256 or more (RFC 7011 section 3.4.1).
+    pub first_template_id: u16,
     /// Number of Exporters, 1 to 1000. Over IPv4 each has its own address (127.0.0.1 and up), over IPv6
     /// its own port; each has its own Observation Domain.
     pub exporters: usize,
@@ -111,6 +113,7 @@ impl Default for ExportOptions {
             duration: None,
             rate_flows_per_s: 0.0,
             seed: 1,
+            first_template_id: 256,
             exporters: 1,
             template_refresh_datagrams: 1000,
             max_datagram_octets: 1464,

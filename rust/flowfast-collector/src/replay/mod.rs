@@ -5,6 +5,9 @@ mod packet;
 mod reader;
 mod steered;
 
+pub(crate) use capture::read_packets;
+pub(crate) use packet::udp_datagram;
+
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ use crate::admission::{Admission, AdmissionOptions};
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
-use crate::kernel::Biflows;
+use crate::kernel::{Biflows, Kernel};
 use crate::ledger::{Ledger, NOBODY, Party};
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
@@ -75,6 +75,8 @@ pub struct DecoderOptions {
     pub journaled: bool,
     /// Make two rows of a biflow, for the `flows` schema (RFC 5103; FF-BI-04).
     pub split_biflows: bool,
+    /// How records are transposed. All kernels give the same rows.
+    pub kernel: Kernel,
     /// Bounds on what exporters can make us remember.
     pub limits: Limits,
     /// Who is heard, and how much of each.
@@ -89,6 +91,7 @@ impl Default for DecoderOptions {
             lenient: false,
             journaled: false,
             split_biflows: false,
+            kernel: Kernel::default(),
             limits: Limits::default(),
             admission: AdmissionOptions::default(),
         }
@@ -107,6 +110,7 @@ pub struct Decoder {
     heard: Option<(Party, usize)>,
     lenient: bool,
     journaled: bool,
+    kernel: Kernel,
     limits: Limits,
     domains: Domains,
     plans: PlanStore,
@@ -154,6 +158,7 @@ impl Decoder {
             heard: None,
             lenient: options.lenient,
             journaled: options.journaled,
+            kernel: options.kernel,
             limits: options.limits,
             domains: Domains::default(),
             plans: PlanStore::default(),

@@ -161,6 +161,7 @@ impl Decoder {
     /// The plans, and where the rows they give go: apart, so that both can be changed at once.
     pub(super) fn plans_and_rows(&mut self) -> (&mut PlanStore, RowSink<'_>) {
         let rows = RowSink {
+            kernel: self.kernel,
             tables: &mut self.tables,
             domains: &self.domains,
             limits: &self.limits,

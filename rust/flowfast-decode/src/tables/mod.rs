@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::batch::{MessageValue, Table, TableBatch, TableColumn, TableKind};
-use crate::column::{Column, Zeros};
+use crate::column::{Absent, Column};
 use crate::convert::{Convert, natural};
 use crate::element::ElementId;
 use crate::error::Warning;
@@ -35,7 +35,7 @@ pub(crate) struct Tables {
     /// Plans that write to each table.
     users: Vec<usize>,
     free: Vec<usize>,
-    zeros: Zeros,
+    absent: Absent,
 }
 
 /// The Arrow schema of `flows` with these columns.
@@ -64,7 +64,7 @@ impl Tables {
             wire_index: HashMap::new(),
             users: Vec::new(),
             free: Vec::new(),
-            zeros: Zeros::default(),
+            absent: Absent::default(),
         };
         if schema == SchemaKind::Flows {
             let table = tables.flows_table();
@@ -93,7 +93,7 @@ impl Tables {
             .tables
             .iter_mut()
             .flatten()
-            .filter_map(|table| table.flush(&mut self.zeros))
+            .filter_map(|table| table.flush(&mut self.absent))
             .collect();
         self.drop_unused();
         batches

@@ -238,17 +238,21 @@ mod tests {
         // FF-Q-04: three fields, one of them scope; as lengths they are no multiples of four.
         let body = [1, 0, 0, 3, 0, 1, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
         let mut records = TemplateRecords::new(&body, true);
-        let (_, definition) = records.next().unwrap().unwrap();
+        let record = records.next().unwrap().unwrap();
         assert_eq!(
-            (definition.scope_count, definition.min_record_len()),
+            (
+                record.definition.scope_count,
+                record.definition.min_record_len()
+            ),
             (1, 9)
         );
-        assert!(records.counts_fields() && records.next().is_none());
+        assert!(record.is_ipfix_form && records.next().is_none());
         // Lengths that could be counts are lengths.
         let body = [1, 0, 0, 4, 0, 4, 0, 1, 0, 4, 0, 48, 0, 1];
         let mut records = TemplateRecords::new(&body, true);
-        assert_eq!(records.next().unwrap().unwrap().1.fields.len(), 2);
-        assert!(!records.counts_fields());
+        let record = records.next().unwrap().unwrap();
+        assert_eq!(record.definition.fields.len(), 2);
+        assert!(!record.is_ipfix_form);
     }
 
     #[test]
