@@ -15,7 +15,7 @@ from flowfast.commands.bench.processes import Process
 from flowfast.commands.bench.receive import trial as receive_trial
 from flowfast.commands.bench.report import figures, print_report, progress, scratch
 from flowfast.commands.bench.sockets import POLL_S, free_port, wait_until_read
-from flowfast.commands.bench.stream import FLOWFAST, Stream
+from flowfast.commands.bench.stream import COLLECT, Stream
 from flowfast.errors import UsageError
 from flowfast.uris import Target
 
@@ -80,7 +80,7 @@ def trial(stream: Stream, rate: int, target: str, columns: Sequence[str], direct
     with tempfile.TemporaryDirectory(dir=directory) as place:
         port = free_port()
         flags = ["--listen", f"udp://127.0.0.1:{port}", "--to", target, "--columns", ",".join(columns)]
-        with Process([*FLOWFAST, "collect", *flags], Path(place), "log") as collector:
+        with Process([*COLLECT, *flags], Path(place), "log") as collector:
             collector.wait_until_ready(lambda: '"writing"' in collector.output)
             start_s, threads_at_start = collector.cpu_s(), collector.cpu_by_thread()
             sent = stream.send(port, rate, directory)

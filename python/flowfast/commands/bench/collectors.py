@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flowfast.commands.bench.processes import ProcessFailed, run
-from flowfast.commands.bench.stream import FLOWFAST
+from flowfast.commands.bench.stream import COLLECT
 from flowfast.errors import UsageError
 
 RECEIVE_BUFFER = 32 << 20
@@ -55,7 +55,7 @@ class Flowfast(Terminated):
 
     def command(self, port: int, directory: Path) -> list[str]:
         """The command line that listens on 127.0.0.1."""
-        return [*FLOWFAST, "collect", "--listen", f"udp://127.0.0.1:{port}", *self._flags]
+        return [*COLLECT, "--listen", f"udp://127.0.0.1:{port}", *self._flags]
 
     def count(self, directory: Path, output: str) -> int:
         """Rows written, as its summary says."""

@@ -10,6 +10,8 @@ from flowfast.commands.bench.processes import run
 from flowfast.errors import UsageError, nearest_hint
 
 FLOWFAST = [sys.executable, "-m", "flowfast"]
+COLLECT = [*FLOWFAST, "collect", "--journal", "off", "--http", "off"]
+"""Without what its neighbours do not have; flags that follow may ask for it."""
 _FORMATS = {"v5": "v5", "v9-19": "v9", "ipfix-25": "ipfix", "set-a": "ipfix", "minimal": "ipfix"}
 
 
