@@ -136,6 +136,8 @@ faults! {
         OptionsRefused = "options_refused",
         /// Exporter restarts seen (FF-Q-06).
         ExporterRestart = "exporter_restart",
+        /// Templates or options data that the journal cannot keep for want of room.
+        StateNotKept = "state_not_kept",
     }
 }
 

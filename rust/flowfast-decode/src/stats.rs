@@ -67,6 +67,10 @@ counters! {
     set_octets_waiting,
     /// Data sets that waited and were decoded.
     sets_recovered,
+    /// Data sets that waited in vain and were handed over for the journal.
+    sets_late,
+    /// Their octets.
+    set_octets_late,
     /// Flow Records lost before us, by sequence numbers that count records (v5-v8, IPFIX).
     sequence_lost_records,
     /// Export packets lost before us, by sequence numbers that count packets (v9, sFlow).

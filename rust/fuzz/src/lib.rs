@@ -22,6 +22,8 @@ pub const LIMITS: Limits = Limits {
     options_octets_per_session: 2048,
     options_octets: 16384,
     list_depth: 3,
+    memory_octets_per_domain: 4096,
+    memory_octets: 16384,
 };
 
 /// A decoder and the rows that it has given.
@@ -33,7 +35,7 @@ pub struct Fuzzed {
 }
 
 impl Fuzzed {
-    /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1).
+    /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1), journaled or not (bit 2).
     pub fn of_mode(mode: u8) -> Self {
         let schema = if mode & 1 == 0 {
             SchemaKind::Flows
@@ -48,6 +50,7 @@ impl Fuzzed {
                 "9:12235".to_owned(),
             ],
             lenient: mode & 2 != 0,
+            journaled: mode & 4 != 0,
             limits: LIMITS,
         };
         Self {
@@ -83,6 +86,7 @@ impl Fuzzed {
         self.take(&batches);
         assert_eq!(self.decoder.stats().sets_waiting, 0);
         assert_eq!(self.decoder.stats().set_octets_waiting, 0);
+        self.hand_on();
     }
 
     fn take(&mut self, batches: &[TableBatch]) {
@@ -97,6 +101,24 @@ impl Fuzzed {
             .sum::<u64>();
         assert_eq!(self.decoder.pending_rows(), 0);
         self.check(0);
+    }
+
+    /// What a journal keeps is bounded, and teaches another decoder the same.
+    fn hand_on(&mut self) {
+        let state = self.decoder.state();
+        let octets: usize = state.iter().map(|message| message.payload.len()).sum();
+        assert!(octets <= LIMITS.memory_octets);
+        let options = DecoderOptions {
+            journaled: true,
+            limits: LIMITS,
+            ..DecoderOptions::default()
+        };
+        let mut other = Decoder::new(&options).expect("these columns exist");
+        for message in self.decoder.take_late().iter().chain(&state) {
+            other.learn(&message.datagram());
+        }
+        assert_eq!(other.stats().records_received, 0);
+        assert_eq!(other.flush().len(), 0);
     }
 
     fn check(&self, pending: u64) {
@@ -129,7 +151,7 @@ pub fn frame(who: u8, seconds: u16, payload: &[u8]) -> Vec<u8> {
 
 thread_local! {
     /// Decoders that live on: to make one costs more than to decode a datagram.
-    static KEPT: RefCell<[Option<Fuzzed>; 4]> = const { RefCell::new([const { None }; 4]) };
+    static KEPT: RefCell<[Option<Fuzzed>; 8]> = const { RefCell::new([const { None }; 8]) };
 }
 
 /// Feeds one datagram, from an exporter not heard of before. The octet before it picks schema (bit 0) and lenience (bit 1).
@@ -138,7 +160,7 @@ pub fn run_datagram(input: &[u8]) {
         return;
     };
     KEPT.with_borrow_mut(|kept| {
-        let mode = mode & 3;
+        let mode = mode & 7;
         let fuzzed = kept[usize::from(mode)].get_or_insert_with(|| Fuzzed::of_mode(mode));
         fuzzed.fed += 1;
         fuzzed.feed(fuzzed.fed, 50000, EPOCH_NS, payload);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Decoder;
 use crate::batch::{FormatCode, unmapped};
-use crate::error::{SetLoss, Warning};
+use crate::error::Warning;
 use crate::sequence::{SequenceEvent, Units};
 use crate::template::domain::{Domain, DomainKey};
 
@@ -90,7 +90,7 @@ impl Decoder {
             }
         };
         if let Some(domain) = self.domains.get_mut(index) {
-            domain.datagrams += 1;
+            domain.datagrams += u64::from(!self.learning);
             domain.last_seen_ns = received_ns;
         }
         index
@@ -103,10 +103,11 @@ impl Decoder {
             self.stats.warn(Warning::ExporterEvicted);
             self.templates -= plans.len();
             self.options_octets -= domain.options.octets();
+            self.memory_octets -= domain.memory.octets();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
             for set in domain.waiting {
                 self.unwait(&set);
-                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+                self.give_up(set);
             }
         }
     }
@@ -119,6 +120,9 @@ impl Decoder {
         uptime_ms: Option<u32>,
         unit: SequenceUnit,
     ) {
+        if self.learning {
+            return;
+        }
         let Some(domain) = self.domains.get_mut(domain_index) else {
             return;
         };

@@ -1,6 +1,7 @@
 //! The decoder: one worker's whole state, fed with datagrams, emptied of batches.
 
 mod exporters;
+mod kept;
 mod records;
 mod templates;
 mod types;
@@ -25,6 +26,7 @@ use crate::template::types::LearnedTypes;
 
 pub use exporters::ExporterSummary;
 pub(crate) use exporters::SequenceUnit;
+pub use kept::KeptMessage;
 
 /// One UDP datagram as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,9 @@ pub struct DecoderOptions {
     pub columns: Vec<String>,
     /// Keep what stands before the fault in a malformed message (FF-IX-03).
     pub lenient: bool,
+    /// For a journal: remember what exporters taught as they sent it ([`Decoder::state`]), and hand over the data sets whose
+    /// template did not come ([`Decoder::take_late`]) instead of discarding them.
+    pub journaled: bool,
     /// Bounds on what exporters can make us remember.
     pub limits: Limits,
 }
@@ -70,6 +75,7 @@ impl Default for DecoderOptions {
             schema: SchemaKind::Flows,
             columns: vec!["standard".to_owned()],
             lenient: false,
+            journaled: false,
             limits: Limits::default(),
         }
     }
@@ -82,6 +88,7 @@ impl Default for DecoderOptions {
 pub struct Decoder {
     pub(crate) stats: Stats,
     lenient: bool,
+    journaled: bool,
     limits: Limits,
     domains: Domains,
     plans: PlanStore,
@@ -89,6 +96,13 @@ pub struct Decoder {
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
     waiting_octets: usize,
+    /// Sets that waited in vain, for the journal, and what they take.
+    late: Vec<KeptMessage>,
+    late_octets: usize,
+    /// Octets that all domains remember.
+    memory_octets: usize,
+    /// The current datagram is only learnt from.
+    learning: bool,
     /// Templates of all domains.
     templates: usize,
     /// Octets of what options data taught, over all domains.
@@ -112,6 +126,7 @@ impl Decoder {
         let mut decoder = Self {
             stats: Stats::default(),
             lenient: options.lenient,
+            journaled: options.journaled,
             limits: options.limits,
             domains: Domains::default(),
             plans: PlanStore::default(),
@@ -119,6 +134,10 @@ impl Decoder {
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
             waiting_octets: 0,
+            late: Vec::new(),
+            late_octets: 0,
+            memory_octets: 0,
+            learning: false,
             templates: 0,
             options_octets: 0,
             now_ns: i64::MIN,
@@ -148,6 +167,15 @@ impl Decoder {
     pub fn decode(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         self.stats.datagrams_received += 1;
         self.stats.octets_received += datagram.payload.len() as u64;
+        let outcome = self.take_in(datagram);
+        match outcome {
+            Ok(()) => self.stats.datagrams_decoded += 1,
+            Err(error) => self.stats.datagrams_discarded[error as usize] += 1,
+        }
+        outcome
+    }
+
+    fn take_in(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         self.now_ns = datagram.received_ns;
         if self.plans.fields() > self.limits.template_fields {
             self.forget_typed_plans();
@@ -161,10 +189,6 @@ impl Decoder {
             self.drop_unused_plans();
         }
         let outcome = format::decode(self, datagram);
-        match outcome {
-            Ok(()) => self.stats.datagrams_decoded += 1,
-            Err(error) => self.stats.datagrams_discarded[error as usize] += 1,
-        }
         if self.plans.has_too_many_unused() {
             self.drop_unused_plans();
         }

@@ -32,8 +32,11 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
-        self.learn(Subject::Names, plan_id, body, pieces, run);
+        self.learn_from(Subject::Names, plan_id, body, pieces, run);
         self.learn_types(plan_id, body, pieces, run);
+        if self.learning {
+            return;
+        }
         let plan_id = self.with_types(plan_id, &run.context);
         let Some(plan) = self.plans.get(plan_id) else {
             return;
@@ -60,7 +63,7 @@ impl Decoder {
 
     /// Takes in what the records of a set teach, if they are options data that is understood. Rows already staged were sent
     /// under the old state: if it changes, they are transposed first.
-    pub(crate) fn learn(
+    pub(crate) fn learn_from(
         &mut self,
         subject: Subject,
         plan_id: PlanId,

@@ -51,6 +51,9 @@ impl Decoder {
     }
 
     pub(crate) fn count_template(&mut self, kind: RecordKind) {
+        if self.learning {
+            return;
+        }
         if kind == RecordKind::Options {
             self.stats.options_templates_received += 1;
         } else {

@@ -15,20 +15,20 @@ pub(super) const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
 impl Decoder {
     /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.
     pub(crate) fn wait_for_template(&mut self, set: WaitingSet) {
-        let (octets, cost) = (set.body.len(), set.cost());
+        let (octets, cost) = (set.body().len(), set.cost());
         let Self {
             domains,
             limits,
             stats,
             waiting_octets,
             ..
-        } = self;
+        } = &mut *self;
         let fits = domains.get_mut(set.context.domain_index).filter(|domain| {
             domain.waiting_octets + cost <= limits.waiting_octets_per_domain
                 && *waiting_octets + cost <= limits.waiting_octets
         });
         let Some(domain) = fits else {
-            return stats.discard_set(SetLoss::NoTemplate, octets);
+            return self.give_up(set);
         };
         domain.waiting_octets += cost;
         domain.waiting.push_back(set);
@@ -50,6 +50,8 @@ impl Decoder {
         if domain.waiting.is_empty() || template_ids.is_empty() {
             return;
         }
+        // They are decoded, whatever the template came with.
+        let learning = std::mem::replace(&mut self.learning, false);
         template_ids.sort_unstable();
         let (ready, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut domain.waiting)
             .into_iter()
@@ -62,7 +64,7 @@ impl Decoder {
             .partition(|set| set.context.received_ns >= horizon_ns);
         for set in too_old {
             self.unwait(&set);
-            self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+            self.give_up(set);
         }
         // The exporter's clock first: Flow Records wait beside the options data that tells it.
         for set in &ready {
@@ -80,7 +82,7 @@ impl Decoder {
                     if format::append_waiting(self, plan, &set) {
                         self.stats.sets_recovered += 1;
                     } else {
-                        self.stats.discard_set(SetLoss::Malformed, set.body.len());
+                        self.stats.discard_set(SetLoss::Malformed, set.body().len());
                     }
                 }
                 _ => {
@@ -90,6 +92,7 @@ impl Decoder {
                 }
             }
         }
+        self.learning = learning;
     }
 
     /// Gives up on sets that have waited too long, or on all.
@@ -112,7 +115,7 @@ impl Decoder {
                     .pop_front_if(|set| all || set.context.received_ns < horizon_ns)
             }) {
                 self.unwait(&set);
-                self.stats.discard_set(SetLoss::NoTemplate, set.body.len());
+                self.give_up(set);
             }
         }
     }
@@ -124,6 +127,6 @@ impl Decoder {
         }
         self.waiting_octets -= set.cost();
         self.stats.sets_waiting -= 1;
-        self.stats.set_octets_waiting -= set.body.len() as u64;
+        self.stats.set_octets_waiting -= set.body().len() as u64;
     }
 }

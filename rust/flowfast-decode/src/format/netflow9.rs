@@ -58,7 +58,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
                     {
                         message.warn(Warning::Netflow9VariableLength);
                     }
-                    message.template(template_id, definition);
+                    message.template(&set, template_id, definition);
                 }
                 Ok(SetKind::Templates)
             }
@@ -74,7 +74,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     if usize::from(packet.count()) != counts.template_records + counts.data_records
         && counts.undecoded_sets == 0
     {
-        decoder.stats.warn(Warning::CountMismatch);
+        decoder.warn(Warning::CountMismatch);
     }
     decoder.observe_sequence(
         domain_index,

@@ -2,6 +2,7 @@
 //! behind (FF-IX-03), with templates taking effect in the order of appearance (FF-IX-07, FF-V9-05).
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
@@ -12,9 +13,10 @@ use crate::plan::Piece;
 use crate::staging::{PlanId, RecordSpan};
 use crate::template::cache::{Lookup, Session};
 use crate::template::domain::WaitingSet;
+use crate::template::memory::{Taught, message_of_set};
 use crate::template::options::Subject;
 use crate::template::{Definition, RecordKind};
-use crate::wire::set::Set;
+use crate::wire::set::{self, Set};
 
 /// One part of a message, checked but not yet in effect.
 #[derive(Debug)]
@@ -23,17 +25,18 @@ pub(crate) enum Step {
         template_id: u16,
         plan: Option<PlanId>,
         kind: RecordKind,
+        set: Range<usize>,
     },
     Records {
         span: RecordSpan,
         start: usize,
         octets: usize,
-        pieces: std::ops::Range<usize>,
+        pieces: Range<usize>,
+        set: Range<usize>,
     },
     Undecodable {
         template_id: u16,
-        start: usize,
-        octets: usize,
+        set: Range<usize>,
         why: Lookup,
     },
     Warning(Warning),
@@ -97,7 +100,7 @@ impl<'d, 'p> Message<'d, 'p> {
     }
 
     /// A template record.
-    pub(super) fn template(&mut self, template_id: u16, definition: Definition) {
+    pub(super) fn template(&mut self, set: &Set<'p>, template_id: u16, definition: Definition) {
         let kind = definition.kind;
         let plan = self.decoder.intern(definition);
         if plan.is_none() {
@@ -108,12 +111,14 @@ impl<'d, 'p> Message<'d, 'p> {
             template_id,
             plan,
             kind,
+            set: set.octets(),
         });
     }
 
     /// A data set: its records are counted and checked.
     pub(super) fn data(&mut self, set: Set<'p>) -> Result<SetKind, DecodeError> {
         let step = match self.lookup(set.id) {
+            found if !self.decoder.reads(found) => return Ok(SetKind::Data),
             Lookup::Found(plan) => {
                 let first = self.pieces.len();
                 let (records, octets) = self.decoder.split(plan, set.body, &mut self.pieces)?;
@@ -130,12 +135,12 @@ impl<'d, 'p> Message<'d, 'p> {
                     start: set.offset,
                     octets,
                     pieces: first..self.pieces.len(),
+                    set: set.octets(),
                 }
             }
             why => Step::Undecodable {
                 template_id: set.id,
-                start: set.offset,
-                octets: set.body.len(),
+                set: set.octets(),
                 why,
             },
         };
@@ -210,10 +215,11 @@ impl<'d, 'p> Message<'d, 'p> {
                 start,
                 octets,
                 pieces: range,
+                ..
             } = step
             {
                 let body = &payload[*start..start + octets];
-                decoder.learn(
+                decoder.learn_from(
                     Subject::Clock,
                     span.plan,
                     body,
@@ -228,30 +234,38 @@ impl<'d, 'p> Message<'d, 'p> {
                     template_id,
                     plan,
                     kind,
+                    set,
                 } => {
                     counts.template_records += 1;
                     decoder.count_template(kind);
-                    if let Some(plan) = plan
-                        && decoder.store_template(
-                            context.domain_index,
-                            session,
-                            template_id,
-                            plan,
-                            context.received_ns,
-                        )
-                    {
+                    let Some(plan) = plan else { continue };
+                    let is_new = decoder.store_template(
+                        context.domain_index,
+                        session,
+                        template_id,
+                        plan,
+                        context.received_ns,
+                    );
+                    if is_new {
                         new_templates.push(template_id);
                     }
+                    decoder.remember(&context, payload, set, Taught::Template(template_id));
                 }
                 Step::Records {
                     span,
                     start,
                     octets,
                     pieces: range,
+                    set,
                 } => {
                     counts.data_records += span.records;
-                    if decoder.kind(span.plan) == Some(RecordKind::Data) {
-                        counts.flow_records += span.records;
+                    match decoder.kind(span.plan) {
+                        Some(RecordKind::Data) => counts.flow_records += span.records,
+                        Some(RecordKind::Options) => {
+                            let template_id = span.context.template_id.unwrap_or_default();
+                            decoder.remember(&context, payload, set, Taught::Options(template_id));
+                        }
+                        _ => {}
                     }
                     decoder.append_records(
                         span.plan,
@@ -262,20 +276,20 @@ impl<'d, 'p> Message<'d, 'p> {
                 }
                 Step::Undecodable {
                     template_id,
-                    start,
-                    octets,
+                    set,
                     why,
                 } => {
                     counts.undecoded_sets += 1;
-                    let body = &payload[start..start + octets];
+                    let octets = set.len() - set::HEADER_LEN;
                     match why {
                         Lookup::Expired => {
                             decoder.stats.discard_set(SetLoss::ExpiredTemplate, octets)
                         }
                         Lookup::Missing | Lookup::Ambiguous | Lookup::Found(_) => {
                             if why == Lookup::Ambiguous {
-                                decoder.stats.warn(Warning::TemplateAmbiguous);
+                                decoder.warn(Warning::TemplateAmbiguous);
                             }
+                            let (message, set_start) = message_of_set(context.format, payload, set);
                             let context = MessageContext {
                                 template_id: Some(template_id),
                                 ..context
@@ -284,12 +298,13 @@ impl<'d, 'p> Message<'d, 'p> {
                                 template_id,
                                 session,
                                 context,
-                                body: body.into(),
+                                message,
+                                body_start: set_start + set::HEADER_LEN,
                             });
                         }
                     }
                 }
-                Step::Warning(warning) => decoder.stats.warn(warning),
+                Step::Warning(warning) => decoder.warn(warning),
             }
         }
         decoder.return_scratch(steps, pieces);
@@ -302,18 +317,18 @@ impl<'d, 'p> Message<'d, 'p> {
 /// Splits and appends a set that waited; `false` if it does not fit its template.
 pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) -> bool {
     let mut pieces = Vec::new();
-    let Ok((records, octets)) = decoder.split(plan, &set.body, &mut pieces) else {
+    let Ok((records, octets)) = decoder.split(plan, set.body(), &mut pieces) else {
         return false;
     };
-    decoder.append_records(plan, &set.body[..octets], &pieces, set.run(records));
+    decoder.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
     true
 }
 
 /// Takes in what a set of options data that waited says of the exporter's clock.
 pub(crate) fn learn_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) {
     let mut pieces = Vec::new();
-    if let Ok((records, octets)) = decoder.split(plan, &set.body, &mut pieces) {
-        let body = &set.body[..octets];
-        decoder.learn(Subject::Clock, plan, body, &pieces, set.run(records));
+    if let Ok((records, octets)) = decoder.split(plan, set.body(), &mut pieces) {
+        let body = &set.body()[..octets];
+        decoder.learn_from(Subject::Clock, plan, body, &pieces, set.run(records));
     }
 }

@@ -201,6 +201,21 @@ impl TemplateCache {
         self.count -= quota - left;
     }
 
+    /// Whether a session has defined this template itself, and it may still be used.
+    pub(crate) fn is_in_use(
+        &self,
+        session: Session,
+        template_id: u16,
+        now_ns: i64,
+        limits: &Limits,
+    ) -> bool {
+        let is_defined = self.by_id.get(&template_id).is_some_and(|definitions| {
+            let mut sessions = definitions.sessions.iter();
+            sessions.any(|known| known.session == session)
+        });
+        is_defined && self.lookup(session, template_id, now_ns, limits) != Lookup::Expired
+    }
+
     /// All plans that its templates refer to.
     pub(super) fn plans(&self) -> impl Iterator<Item = PlanId> + '_ {
         self.by_id

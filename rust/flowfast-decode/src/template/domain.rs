@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::cache::{Session, TemplateCache};
+use super::memory::Memory;
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
 use crate::sequence::SequenceTracker;
@@ -22,10 +23,17 @@ pub(crate) struct WaitingSet {
     pub(crate) template_id: u16,
     pub(crate) session: Session,
     pub(crate) context: MessageContext,
-    pub(crate) body: Box<[u8]>,
+    /// A message with this set only, and where the set's body begins.
+    pub(crate) message: Box<[u8]>,
+    pub(crate) body_start: usize,
 }
 
 impl WaitingSet {
+    /// The set without its header.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.message[self.body_start..]
+    }
+
     /// Its records as consecutive rows of their message.
     pub(crate) fn run(&self, records: usize) -> Run {
         Run {
@@ -36,7 +44,7 @@ impl WaitingSet {
 
     /// Octets it takes of what may wait: a set of few octets, or none, takes memory all the same.
     pub(crate) fn cost(&self) -> usize {
-        size_of::<Self>() + self.body.len()
+        size_of::<Self>() + self.message.len()
     }
 }
 
@@ -46,6 +54,8 @@ pub(crate) struct Domain {
     pub(crate) key: DomainKey,
     pub(crate) templates: TemplateCache,
     pub(crate) options: SessionOptions,
+    /// What taught both, for a journal.
+    pub(crate) memory: Memory,
     pub(crate) sequence: SequenceTracker,
     pub(crate) waiting: VecDeque<WaitingSet>,
     pub(crate) waiting_octets: usize,
@@ -61,6 +71,7 @@ impl Domain {
             key,
             templates: TemplateCache::default(),
             options: SessionOptions::default(),
+            memory: Memory::default(),
             sequence: SequenceTracker::default(),
             waiting: VecDeque::new(),
             waiting_octets: 0,

@@ -39,6 +39,13 @@ impl Domains {
             .filter_map(|(index, domain)| Some((index, domain.as_ref()?)))
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Domain)> {
+        self.slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, domain)| Some((index, domain.as_mut()?)))
+    }
+
     /// Adds a domain that is not there yet.
     pub(crate) fn insert(&mut self, key: DomainKey) -> usize {
         let index = self.free.pop().unwrap_or_else(|| {

@@ -27,6 +27,10 @@ pub struct Limits {
     pub options_octets: usize,
     /// Lists within lists (FF-SD-03).
     pub list_depth: usize,
+    /// Octets of templates and options data remembered as they were sent, per Observation Domain, if a journal wants them.
+    pub memory_octets_per_domain: usize,
+    /// The same over all Observation Domains.
+    pub memory_octets: usize,
 }
 
 impl Default for Limits {
@@ -44,6 +48,8 @@ impl Default for Limits {
             options_octets_per_session: 1 << 20,
             options_octets: 64 << 20,
             list_depth: 8,
+            memory_octets_per_domain: 4 << 20,
+            memory_octets: 64 << 20,
         }
     }
 }

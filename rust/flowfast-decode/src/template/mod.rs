@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod domain;
 pub(crate) mod domains;
 pub(crate) mod limits;
+pub(crate) mod memory;
 pub(crate) mod options;
 pub(crate) mod types;
 

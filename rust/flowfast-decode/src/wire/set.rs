@@ -3,7 +3,8 @@
 use crate::bytes::be16;
 use crate::error::DecodeError;
 
-const HEADER_LEN: usize = 4;
+/// Set id and length.
+pub(crate) const HEADER_LEN: usize = 4;
 
 /// One set, its header taken off.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +13,13 @@ pub(crate) struct Set<'a> {
     /// Where the body begins in the message.
     pub(crate) offset: usize,
     pub(crate) body: &'a [u8],
+}
+
+impl Set<'_> {
+    /// Where it stands in the message, with its header.
+    pub(crate) fn octets(&self) -> std::ops::Range<usize> {
+        self.offset - HEADER_LEN..self.offset + self.body.len()
+    }
 }
 
 /// Walks sets by their lengths (FF-IX-06, FF-V9-02); ends after the first fault.
