@@ -1,6 +1,7 @@
 """The compiled core: receiving, decoding, accounting. See `flowfast` for the public face."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Self, final
 
 __all__ = [
@@ -51,6 +52,18 @@ class IntervalEnd:
     @property
     def interval_start(self) -> int:
         """UNIX seconds."""
+    @property
+    def rows_missing(self) -> int:
+        """Rows of the interval that the queue had no room for."""
+    @property
+    def segment(self) -> str | None:
+        """Name of the journal's segment with the datagrams of the interval, if there is one."""
+    @property
+    def segment_is_whole(self) -> bool:
+        """The segment has every datagram of the interval."""
+    @property
+    def late_is_kept(self) -> bool:
+        """The sets of the segment that no template came for are in a file of their own, if there were any."""
 
 @final
 class Decoder:
@@ -86,15 +99,23 @@ class Collector:
         batch_age_ms: int = 1000,
         queue_batches: int = 64,
         when_full: str = "drop",
+        journal: tuple[str | PathLike[str], str] | None = None,
+        state: Sequence[str | PathLike[str]] = (),
     ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
         Binds the sockets at once; reception begins with `start()`. `rcvbuf`: octets asked for per socket (0: flowfast's default).
         `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
+        `journal`: (directory, run): datagrams are written there before they are decoded, into files whose names hold `run`. `state`:
+        captures, segments of a journal among them, to learn templates and options data from before the sockets are bound.
         Raises OSError with errno and filename set to the URI (port in use, no permission, address not on this machine).
         """
     def listeners(self) -> list[dict[str, Any]]:
         """Per listener: `uri` (with the real port), `address`, `port`, `workers`, `rcvbuf_requested`, `rcvbuf_granted`, `steering` (bool)."""
+    def state_faults(self) -> list[tuple[str, str]]:
+        """(path, one sentence) for each file of `state` that was truncated or is no capture; what was readable has been learnt."""
+    def pause_journal(self, paused: bool) -> None:
+        """Write nothing into the journal, or do again."""
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None:
         """The next event, waiting without the GIL; None after `timeout_s`, or at once when all workers have stopped and the queue is empty."""
@@ -124,8 +145,12 @@ class Replay:
         rotate_s: int = 0,
         batch_rows: int = 131072,
         queue_batches: int = 16,
+        late: str | PathLike[str] | None = None,
     ) -> Self:
-        """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened."""
+        """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened.
+
+        `late`: where to write the data sets that no template came for, as a capture of their own, instead of discarding them.
+        """
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None: ...
     @property

@@ -1,6 +1,7 @@
 //! Listeners, their workers, and the consumer's view of both.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +10,14 @@ use flowfast_decode::{DecoderOptions, ExporterSummary};
 use crate::consumer::{Consumer, Seat};
 use crate::error::StartError;
 use crate::event::Event;
+use crate::journal::{Journal, JournalOptions};
 use crate::lane::{Batching, Lane};
 use crate::metrics::Counters;
 use crate::net::recv::Receiver;
 use crate::net::socket::{self, DEFAULT_RCVBUF};
+use crate::net::steer::worker_of;
 use crate::queue::WhenFull;
+use crate::replay::read_datagrams;
 use crate::worker::{ListenFormat, Worker};
 
 /// Longest wait of a worker for a datagram: how late it can see a stop, the end of an interval, or an old batch.
@@ -57,6 +61,10 @@ pub struct CollectorOptions {
     pub queue_batches: usize,
     /// What to do with rows that find it full.
     pub when_full: WhenFull,
+    /// Write datagrams into a journal before they are decoded.
+    pub journal: Option<JournalOptions>,
+    /// Captures, segments of a journal among them, to learn templates and options data from before a socket is bound.
+    pub state: Vec<PathBuf>,
 }
 
 /// A listener as it was bound.
@@ -78,6 +86,7 @@ pub struct Listener {
 pub struct Collector {
     listeners: Vec<Listener>,
     consumer: Consumer,
+    state_faults: Vec<(String, String)>,
     /// Bound, and not yet started.
     waiting: Mutex<Vec<Worker>>,
 }
@@ -94,8 +103,20 @@ impl Collector {
             .map(|listen| listen.workers.max(1))
             .sum();
         let (consumer, seats) = Consumer::new(workers, options.queue_batches, options.when_full);
-        let lane = |seat: Seat| Lane::new(options.decoder.clone(), options.batching, seat);
-        let lanes = seats.into_iter().map(lane).collect::<Result<Vec<_>, _>>()?;
+        let decoder = DecoderOptions {
+            journaled: options.journal.is_some(),
+            ..options.decoder.clone()
+        };
+        let lane = |seat: Seat| {
+            let mut lane = Lane::new(decoder.clone(), options.batching, seat)?;
+            let journal = |journal: &JournalOptions| {
+                Journal::new(journal.clone(), lane.worker(), consumer.control.clone())
+            };
+            lane.journal = options.journal.as_ref().map(journal);
+            Ok::<_, StartError>(lane)
+        };
+        let mut lanes = seats.into_iter().map(lane).collect::<Result<Vec<_>, _>>()?;
+        let state_faults = learn(&mut lanes, options);
 
         let mut lanes = lanes.into_iter();
         let mut listeners = Vec::new();
@@ -118,6 +139,7 @@ impl Collector {
         Ok(Self {
             listeners,
             consumer,
+            state_faults,
             waiting: Mutex::new(waiting),
         })
     }
@@ -125,6 +147,16 @@ impl Collector {
     /// The listeners, in the order they were given.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
+    }
+
+    /// Files of [`CollectorOptions::state`] that could not be read to their end: the path, and a sentence without its subject.
+    pub fn state_faults(&self) -> &[(String, String)] {
+        &self.state_faults
+    }
+
+    /// Writes nothing into the journal, or does again: for when the disk is short.
+    pub fn pause_journal(&self, paused: bool) {
+        self.consumer.control.pause_journal(paused);
     }
 
     /// Starts one thread a worker. Does nothing if it was called before.
@@ -194,6 +226,30 @@ impl Drop for Collector {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Teaches each lane what the files say of its Exporters.
+fn learn(lanes: &mut [Lane], options: &CollectorOptions) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    for path in &options.state {
+        let read = read_datagrams(path, |datagram| {
+            let is_ours = |listen: &&Listen| listen.address.port() == datagram.local_port;
+            let any_is_ours = options.listen.iter().any(|listen| is_ours(&listen));
+            let mut first = 0;
+            for listen in &options.listen {
+                let workers = listen.workers.max(1);
+                // A port that nobody listens on any more may have been replaced by any other.
+                if !any_is_ours || is_ours(&listen) {
+                    lanes[first + worker_of(datagram.exporter, workers)].learn(datagram);
+                }
+                first += workers;
+            }
+        });
+        if let Err(fault) = read {
+            faults.push((path.display().to_string(), fault.to_string()));
+        }
+    }
+    faults
 }
 
 /// A listener and its sockets.

@@ -23,10 +23,25 @@ pub struct Batch {
 }
 
 /// The worker will send no more rows of this rotation interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntervalEnd {
     /// Index of the worker, over all listeners.
     pub worker: usize,
     /// Start of the interval, UNIX seconds.
     pub interval_start_s: i64,
+    /// Rows of the interval that the queue had no room for.
+    pub rows_missing: u64,
+    /// The journal's segment with the datagrams of the interval, if there is one.
+    pub segment: Option<Segment>,
+}
+
+/// A journal segment that will not change any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The file, in the journal's directory.
+    pub name: String,
+    /// It has every datagram that was received in the interval.
+    pub is_whole: bool,
+    /// The sets that no template came for are in a file of their own, if there were any.
+    pub late_is_kept: bool,
 }

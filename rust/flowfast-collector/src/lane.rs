@@ -3,6 +3,7 @@
 //! Sockets and capture files feed the same lane; it has no clock and no input of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use flowfast_decode::{
@@ -10,8 +11,9 @@ use flowfast_decode::{
 };
 
 use crate::consumer::Seat;
+use crate::journal::{Journal, write_messages};
 use crate::metrics::{Board, Snapshot, WorkerCounters};
-use crate::queue::Outbox;
+use crate::queue::{Outbox, Sent};
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -51,6 +53,11 @@ pub(crate) struct Lane {
     /// Counters of the decoders before it.
     past: Stats,
     interval: Option<Interval>,
+    pub(crate) journal: Option<Journal>,
+    /// Where sets go that no template came for, when the input has ended.
+    pub(crate) late: Option<PathBuf>,
+    /// Rows of the interval that the queue had no room for, and that the journal may give again.
+    rows_missing: u64,
     /// When the oldest pending row was received.
     oldest_ns: Option<i64>,
     pub(crate) own: WorkerCounters,
@@ -106,6 +113,9 @@ impl Lane {
             octets_unmeasured: 0,
             past: Stats::default(),
             interval: None,
+            journal: None,
+            late: None,
+            rows_missing: 0,
             oldest_ns: None,
             own: WorkerCounters::default(),
             outbox: seat.outbox,
@@ -139,6 +149,7 @@ impl Lane {
 
     /// Decodes one datagram. Its time must have been given to [`Self::advance`].
     pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>) {
+        self.journal(datagram);
         self.given += 1;
         self.octets_unmeasured += datagram.payload.len();
         // A panic is our bug, not the datagram's fault: it costs this worker's state, not the process.
@@ -153,8 +164,40 @@ impl Lane {
         }
     }
 
+    /// Learns what a datagram of a journal teaches: no row comes of it, and nothing is counted.
+    pub(crate) fn learn(&mut self, datagram: &Datagram<'_>) {
+        let learnt = catch_unwind(AssertUnwindSafe(|| self.decoder.learn(datagram)));
+        if learnt.is_err() {
+            self.replace_decoder();
+        }
+    }
+
+    /// Before it is decoded, a datagram goes into the journal.
+    fn journal(&mut self, datagram: &Datagram<'_>) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        if journal.wants_segment(datagram.received_ns)
+            && let Some(interval) = self.interval
+        {
+            let state = self.decoder.state();
+            journal.begin(interval.start_s, &state);
+        }
+        journal.append(datagram);
+    }
+
+    /// Nothing more has come for now.
+    pub(crate) fn idle(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.write();
+        }
+    }
+
     /// Closes the batch if it is full. Call after the datagrams of one reception.
     pub(crate) fn settle(&mut self, now_ns: i64) {
+        if let Some(journal) = &mut self.journal {
+            journal.write_if_due(now_ns);
+        }
         let rows = self.records_pending();
         if rows == 0 {
             return;
@@ -193,6 +236,11 @@ impl Lane {
     pub(crate) fn finish(&mut self) {
         self.hand_over(Decoder::finish);
         self.end_interval();
+        if let Some(late) = self.late.take()
+            && write_messages(&late, &self.decoder.take_late(), false).is_err()
+        {
+            self.own.journal_errors += 1;
+        }
         *self.board.snapshot() = self.snapshot();
         *self.board.exporters() = self.decoder.exporters().into();
     }
@@ -231,15 +279,29 @@ impl Lane {
         let mut decode = self.past.clone();
         decode.merge(self.decoder.stats());
         let mut own = self.own;
-        own.records_pending = self.records_pending();
+        own.records_pending = self.records_pending() + self.rows_missing;
+        if let Some(journal) = &self.journal {
+            own.journal(&journal.counters);
+        }
         Snapshot { decode, own }
     }
 
     fn end_interval(&mut self) {
-        if let Some(interval) = self.interval.take()
-            && self.batching.rotate_s != 0
-        {
-            self.outbox.end(interval.start_s);
+        let Some(interval) = self.interval.take() else {
+            return;
+        };
+        let rows_missing = std::mem::take(&mut self.rows_missing);
+        let segment = self.journal.as_mut().and_then(|journal| {
+            // What waits for a template is part of this interval, and of no other's segment.
+            self.decoder.give_up_waiting();
+            let segment = journal.end(&self.decoder.take_late());
+            journal.save_state(&self.decoder.state());
+            segment
+        });
+        let is_in_journal = segment.as_ref().is_some_and(|segment| segment.is_whole);
+        self.own.missing(rows_missing, is_in_journal);
+        if self.batching.rotate_s != 0 {
+            self.outbox.end(interval.start_s, rows_missing, segment);
         }
     }
 
@@ -265,7 +327,11 @@ impl Lane {
         self.handed += records;
         let start_s = self.interval.map_or(0, |interval| interval.start_s);
         let outcome = self.outbox.rows(start_s, tables);
-        self.own.sent(outcome, batches, records);
+        if outcome == Sent::QueueFull {
+            self.rows_missing += records;
+        } else {
+            self.own.sent(outcome, batches, records);
+        }
     }
 
     /// A panic has left the decoder in an unknown state. Its counters stand, what they leave open is counted as lost to the panic.

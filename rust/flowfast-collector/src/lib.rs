@@ -11,19 +11,22 @@ mod consumer;
 mod error;
 mod event;
 pub mod exporter;
+mod journal;
 mod lane;
 mod metrics;
 mod net;
 #[cfg(test)]
 #[path = "../tests/collector/payload.rs"]
 mod payload;
+mod pcap;
 mod queue;
 mod replay;
 mod worker;
 
 pub use collector::{Collector, CollectorOptions, Listen, Listener};
 pub use error::StartError;
-pub use event::{Batch, Event, IntervalEnd};
+pub use event::{Batch, Event, IntervalEnd, Segment};
+pub use journal::JournalOptions;
 pub use lane::Batching;
 pub use metrics::Counters;
 pub use queue::WhenFull;

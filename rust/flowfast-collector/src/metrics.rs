@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flowfast_decode::{Counter, ExporterSummary, Stats};
 
+use crate::journal::JournalCounters;
 use crate::queue::Sent;
 
 /// Counters of one worker, beside its decoder's. They only grow, but for `records_pending`.
@@ -39,11 +40,17 @@ pub(crate) struct WorkerCounters {
     pub(crate) batches_queued: u64,
     pub(crate) records_queued: u64,
     pub(crate) dropped_queue_full: u64,
+    /// The journal gives them again.
+    pub(crate) dropped_to_journal: u64,
     pub(crate) dropped_closed: u64,
     pub(crate) dropped_panic: u64,
     /// Decoded, and waiting for their batch to close.
     pub(crate) records_pending: u64,
     pub(crate) worker_panics: u64,
+    pub(crate) datagrams_journaled: u64,
+    pub(crate) datagrams_unjournaled: u64,
+    pub(crate) journal_octets: u64,
+    pub(crate) journal_errors: u64,
 }
 
 impl WorkerCounters {
@@ -54,9 +61,26 @@ impl WorkerCounters {
                 self.batches_queued += batches;
                 self.records_queued += records;
             }
-            Sent::QueueFull => self.dropped_queue_full += records,
+            Sent::QueueFull => self.missing(records, false),
             Sent::Closed => self.dropped_closed += records,
         }
+    }
+
+    /// Counts rows that the queue had no room for.
+    pub(crate) fn missing(&mut self, records: u64, is_in_journal: bool) {
+        if is_in_journal {
+            self.dropped_to_journal += records;
+        } else {
+            self.dropped_queue_full += records;
+        }
+    }
+
+    /// Takes over what the journal counts.
+    pub(crate) fn journal(&mut self, journal: &JournalCounters) {
+        self.datagrams_journaled = journal.datagrams;
+        self.datagrams_unjournaled = journal.datagrams_missing;
+        self.journal_octets = journal.octets;
+        self.journal_errors += journal.errors;
     }
 
     fn counters(&self) -> Vec<Counter> {
@@ -84,6 +108,7 @@ impl WorkerCounters {
             plain("records_queued", self.records_queued),
             plain("records_pending", self.records_pending),
             family("records_dropped", "queue_full", self.dropped_queue_full),
+            family("records_dropped", "to_journal", self.dropped_to_journal),
             family("records_dropped", "closed", self.dropped_closed),
             family("records_dropped", "worker_panic", self.dropped_panic),
             plain("batches_queued", self.batches_queued),
@@ -91,6 +116,10 @@ impl WorkerCounters {
             plain("receive_errors", self.receive_errors),
             plain("kernel_drops", self.kernel_drops),
             plain("worker_panics", self.worker_panics),
+            plain("datagrams_journaled", self.datagrams_journaled),
+            plain("datagrams_unjournaled", self.datagrams_unjournaled),
+            plain("journal_octets", self.journal_octets),
+            plain("journal_errors", self.journal_errors),
         ]
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
 use flowfast_decode::TableBatch;
 
-use crate::event::{Batch, Event, IntervalEnd};
+use crate::event::{Batch, Event, IntervalEnd, Segment};
 
 /// How often a worker that waits for room looks whether it still should.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -30,6 +30,7 @@ pub enum WhenFull {
 pub(crate) struct Control {
     stopping: AtomicBool,
     abandoned: AtomicBool,
+    journal_paused: AtomicBool,
 }
 
 impl Control {
@@ -42,6 +43,15 @@ impl Control {
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
         self.stop();
+    }
+
+    /// Write nothing into the journal, or do again: who consumes the rows watches over the disk.
+    pub(crate) fn pause_journal(&self, paused: bool) {
+        self.journal_paused.store(paused, Ordering::Relaxed);
+    }
+
+    pub(crate) fn journal_paused(&self) -> bool {
+        self.journal_paused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stopping(&self) -> bool {
@@ -130,14 +140,21 @@ impl Outbox {
     /// Say that an interval is closed. This is never dropped: it waits here for room, and no newer rows overtake it.
     ///
     /// While one end waits all newer rows are dropped, so every later end that waits closes an interval without queued rows;
-    /// of those the oldest are forgotten when too many wait.
-    pub(crate) fn end(&mut self, interval_start_s: i64) {
+    /// of those the oldest are forgotten when too many wait. Their segments stay in the journal.
+    pub(crate) fn end(
+        &mut self,
+        interval_start_s: i64,
+        rows_missing: u64,
+        segment: Option<Segment>,
+    ) {
         if self.waiting_ends.len() == MAX_WAITING_ENDS {
             self.waiting_ends.remove(1);
         }
         self.waiting_ends.push_back(IntervalEnd {
             worker: self.worker,
             interval_start_s,
+            rows_missing,
+            segment,
         });
         self.send_waiting_ends();
     }
@@ -145,7 +162,7 @@ impl Outbox {
     /// Try again what waits for room.
     pub(crate) fn send_waiting_ends(&mut self) -> Sent {
         while let Some(end) = self.waiting_ends.pop_front() {
-            let sent = self.send(Item::End(end));
+            let sent = self.send(Item::End(end.clone()));
             if sent != Sent::Queued {
                 self.waiting_ends.push_front(end);
                 return sent;

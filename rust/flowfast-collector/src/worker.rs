@@ -108,7 +108,7 @@ impl Worker {
                 self.lane.own.truncated_receive += datagrams;
                 self.lane.own.octets_unseen += arrived as u64;
             }
-            Ok(Reception::Nothing) => {}
+            Ok(Reception::Nothing) => self.lane.idle(),
             Err(_) => {
                 self.lane.own.receive_errors += 1;
                 std::thread::sleep(ERROR_PAUSE);

@@ -148,6 +148,33 @@ impl IntervalEnd {
         self.0.interval_start_s
     }
 
+    /// Rows of the interval that the queue had no room for.
+    #[getter]
+    fn rows_missing(&self) -> u64 {
+        self.0.rows_missing
+    }
+
+    /// Name of the journal's segment with the datagrams of the interval, if there is one.
+    #[getter]
+    fn segment(&self) -> Option<&str> {
+        let segment = self.0.segment.as_ref();
+        segment.map(|segment| segment.name.as_str())
+    }
+
+    /// The segment has every datagram of the interval.
+    #[getter]
+    fn segment_is_whole(&self) -> bool {
+        let segment = self.0.segment.as_ref();
+        segment.is_some_and(|segment| segment.is_whole)
+    }
+
+    /// The sets of the segment that no template came for are in a file of their own, if there were any.
+    #[getter]
+    fn late_is_kept(&self) -> bool {
+        let segment = self.0.segment.as_ref();
+        segment.is_some_and(|segment| segment.late_is_kept)
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "IntervalEnd(worker={}, interval_start={})",

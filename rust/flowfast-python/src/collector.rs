@@ -1,8 +1,9 @@
 //! Receiving from UDP sockets.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
-use flowfast_collector::{CollectorOptions, Listen, ListenFormat, WhenFull};
+use flowfast_collector::{CollectorOptions, JournalOptions, Listen, ListenFormat, WhenFull};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -33,10 +34,10 @@ impl Collector {
     #[pyo3(
         signature = (
             listen, *, schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
-            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop"
+            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new()
         ),
         text_signature = "(listen, *, schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
-            batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop')"
+            batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=())"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -51,6 +52,8 @@ impl Collector {
         batch_age_ms: u32,
         queue_batches: usize,
         when_full: &str,
+        journal: Option<(PathBuf, String)>,
+        state: Vec<PathBuf>,
     ) -> PyResult<Self> {
         let options = CollectorOptions {
             listen: listen.iter().map(listener).collect::<PyResult<_>>()?,
@@ -68,8 +71,11 @@ impl Collector {
                     return Err(PyValueError::new_err(message));
                 }
             },
+            journal: journal.map(|(directory, run)| JournalOptions { directory, run }),
+            state,
         };
-        let collector = flowfast_collector::Collector::bind(&options)
+        let collector = py
+            .detach(|| flowfast_collector::Collector::bind(&options))
             .map_err(|error| start_error(py, &error))?;
         Ok(Self(collector))
     }
@@ -89,6 +95,16 @@ impl Collector {
             list.append(dict)?;
         }
         Ok(list)
+    }
+
+    /// (path, one sentence) for each file of `state` that was truncated or is no capture; what was readable has been learnt.
+    fn state_faults(&self) -> Vec<(String, String)> {
+        self.0.state_faults().to_vec()
+    }
+
+    /// Write nothing into the journal, or do again.
+    fn pause_journal(&self, paused: bool) {
+        self.0.pause_journal(paused);
     }
 
     fn start(&self, py: Python<'_>) -> PyResult<()> {

@@ -1,5 +1,7 @@
 //! Reading datagrams out of capture files.
 
+use std::path::PathBuf;
+
 use flowfast_collector::ReplayOptions;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -19,10 +21,10 @@ impl Replay {
     #[pyo3(
         signature = (
             paths, *, ports=Vec::new(), schema="flows", columns=None, lenient=false, workers=1, rotate_s=0,
-            batch_rows=131_072, queue_batches=16
+            batch_rows=131_072, queue_batches=16, late=None
         ),
         text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), lenient=False, workers=1, rotate_s=0, \
-            batch_rows=131072, queue_batches=16)"
+            batch_rows=131072, queue_batches=16, late=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -36,6 +38,7 @@ impl Replay {
         rotate_s: u32,
         batch_rows: usize,
         queue_batches: usize,
+        late: Option<PathBuf>,
     ) -> PyResult<Self> {
         let options = ReplayOptions {
             paths,
@@ -44,6 +47,7 @@ impl Replay {
             batching: batching(rotate_s, batch_rows, None),
             workers,
             queue_batches,
+            late,
         };
         let replay =
             flowfast_collector::Replay::open(&options).map_err(|error| start_error(py, &error))?;

@@ -7,6 +7,7 @@ mod steered;
 
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::lane::{Batching, Lane};
 use crate::metrics::Counters;
 use crate::queue::WhenFull;
 use packet::Skip;
+pub(crate) use reader::read_datagrams;
 use reader::{Dispatch, Input, Progress, Reader};
 
 /// What to read, how to decode, and what to do with the rows.
@@ -36,6 +38,8 @@ pub struct ReplayOptions {
     pub workers: usize,
     /// Flushes (each up to one batch a table) that the queue holds. It never drops, it makes the reader wait.
     pub queue_batches: usize,
+    /// Where to write the data sets that no template came for, as a capture of their own; None: they are discarded. For one worker.
+    pub late: Option<PathBuf>,
 }
 
 /// Capture files, read by one thread.
@@ -60,10 +64,16 @@ impl Replay {
     pub fn open(options: &ReplayOptions) -> Result<Self, StartError> {
         let workers = options.workers.max(1);
         let (consumer, seats) = Consumer::new(workers, options.queue_batches, WhenFull::Block);
-        let lanes = seats
-            .into_iter()
-            .map(|seat| Lane::new(options.decoder.clone(), options.batching, seat))
-            .collect::<Result<_, _>>()?;
+        let decoder = DecoderOptions {
+            journaled: options.late.is_some(),
+            ..options.decoder.clone()
+        };
+        let lane = |seat| {
+            let mut lane = Lane::new(decoder.clone(), options.batching, seat)?;
+            lane.late = options.late.clone();
+            Ok::<_, StartError>(lane)
+        };
+        let lanes = seats.into_iter().map(lane).collect::<Result<_, _>>()?;
         let inputs: Vec<Input> = options
             .paths
             .iter()
@@ -143,6 +153,11 @@ impl Replay {
             name: "packets_read",
             label: None,
             value: packets.read,
+        });
+        counters.add(Counter {
+            name: "packets_learnt",
+            label: None,
+            value: packets.learnt,
         });
         for reason in Skip::ALL {
             let value = packets.skipped[reason as usize];

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{IpNumber, LaxIpSlice, UdpHeaderSlice};
 
+use crate::journal;
+
 /// How the packets of an interface begin (tcpdump.org/linktypes.html).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkType {
@@ -41,6 +43,8 @@ pub(crate) struct UdpDatagram<'a> {
     pub(crate) source: IpAddr,
     pub(crate) source_port: u16,
     pub(crate) destination_port: u16,
+    /// It comes out of a journal, and only tells templates and options data.
+    pub(crate) teaches: bool,
     pub(crate) payload: &'a [u8],
 }
 
@@ -123,6 +127,7 @@ pub(crate) fn udp_datagram(
         source: source_address(&ip).to_canonical(),
         source_port: udp.source_port(),
         destination_port: udp.destination_port(),
+        teaches: journal::teaches(target_address(&ip)),
         payload,
     })
 }
@@ -131,6 +136,13 @@ fn source_address(ip: &LaxIpSlice<'_>) -> IpAddr {
     match ip {
         LaxIpSlice::Ipv4(ip) => Ipv4Addr::from(ip.header().source()).into(),
         LaxIpSlice::Ipv6(ip) => Ipv6Addr::from(ip.header().source()).into(),
+    }
+}
+
+fn target_address(ip: &LaxIpSlice<'_>) -> IpAddr {
+    match ip {
+        LaxIpSlice::Ipv4(ip) => Ipv4Addr::from(ip.header().destination()).into(),
+        LaxIpSlice::Ipv6(ip) => Ipv6Addr::from(ip.header().destination()).into(),
     }
 }
 

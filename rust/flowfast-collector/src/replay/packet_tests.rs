@@ -58,6 +58,7 @@ fn assert_found(link: LinkType, packet: &[u8]) {
         source,
         source_port: 50_000,
         destination_port: 2055,
+        teaches: false,
         payload: PAYLOAD,
     };
     assert_eq!(udp_datagram(link, packet, false), Ok(expected), "{link:?}");

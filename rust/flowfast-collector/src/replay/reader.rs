@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,6 +52,7 @@ pub(super) enum Dispatch {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PacketCounters {
     pub(super) read: u64,
+    pub(super) learnt: u64,
     pub(super) skipped: [u64; Skip::ALL.len()],
 }
 
@@ -161,7 +163,10 @@ impl Reader {
     fn packet(&mut self, packet: &Packet<'_>) -> ControlFlow<()> {
         self.packets.read += 1;
         match self.datagram(packet) {
-            Ok(datagram) => self.dispatch.datagram(&datagram),
+            Ok((datagram, teaches)) => {
+                self.packets.learnt += u64::from(teaches);
+                self.dispatch.datagram(&datagram, teaches);
+            }
             Err(reason) => self.packets.skipped[reason as usize] += 1,
         }
         if self.packets.read.is_multiple_of(PACKETS_PER_LOOK) {
@@ -175,26 +180,49 @@ impl Reader {
         }
     }
 
-    fn datagram<'a>(&self, packet: &Packet<'a>) -> Result<Datagram<'a>, Skip> {
-        let udp = udp_datagram(packet.link, packet.octets, packet.snapped)?;
-        if !self.ports.is_empty() && !self.ports.contains(&udp.destination_port) {
+    fn datagram<'a>(&self, packet: &Packet<'a>) -> Result<(Datagram<'a>, bool), Skip> {
+        let (datagram, teaches) = datagram_of(packet)?;
+        if !self.ports.is_empty() && !self.ports.contains(&datagram.local_port) {
             return Err(Skip::OtherPort);
         }
-        Ok(Datagram {
-            exporter: udp.source,
-            exporter_port: udp.source_port,
-            local_port: udp.destination_port,
-            received_ns: packet.time_ns,
-            payload: udp.payload,
-        })
+        Ok((datagram, teaches))
     }
 }
 
+/// The datagram in a packet, and whether it only teaches.
+fn datagram_of<'a>(packet: &Packet<'a>) -> Result<(Datagram<'a>, bool), Skip> {
+    let udp = udp_datagram(packet.link, packet.octets, packet.snapped)?;
+    let datagram = Datagram {
+        exporter: udp.source,
+        exporter_port: udp.source_port,
+        local_port: udp.destination_port,
+        received_ns: packet.time_ns,
+        payload: udp.payload,
+    };
+    Ok((datagram, udp.teaches))
+}
+
+/// Gives every datagram of a capture file to `each`.
+pub(crate) fn read_datagrams(
+    path: &Path,
+    mut each: impl FnMut(&Datagram<'_>),
+) -> Result<(), CaptureFault> {
+    let file = File::open(path).map_err(|source| CaptureFault::Read { packets: 0, source })?;
+    read_packets(file, &AtomicU64::default(), |packet| {
+        if let Ok((datagram, _)) = datagram_of(&packet) {
+            each(&datagram);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}
+
 impl Dispatch {
-    fn datagram(&mut self, datagram: &Datagram<'_>) {
+    fn datagram(&mut self, datagram: &Datagram<'_>, teaches: bool) {
         match self {
+            Self::Inline(lane) if teaches => lane.learn(datagram),
             Self::Inline(lane) => lane.datagram_at_its_time(datagram),
-            Self::Steered(workers) => Steered::send(workers, datagram),
+            Self::Steered(workers) => Steered::send(workers, datagram, teaches),
         }
     }
 

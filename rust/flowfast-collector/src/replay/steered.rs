@@ -32,6 +32,7 @@ struct Envelope {
     exporter_port: u16,
     local_port: u16,
     received_ns: i64,
+    teaches: bool,
     end: usize,
 }
 
@@ -61,10 +62,10 @@ pub(super) fn spawn(lanes: Vec<Lane>, consumer: &Consumer) -> Result<Vec<Steered
 
 impl Steered {
     /// Sends a datagram to its Exporter's worker.
-    pub(super) fn send(workers: &mut [Self], datagram: &Datagram<'_>) {
+    pub(super) fn send(workers: &mut [Self], datagram: &Datagram<'_>, teaches: bool) {
         let index = worker_of(datagram.exporter, workers.len());
         let worker = &mut workers[index];
-        worker.parcel.push(datagram);
+        worker.parcel.push(datagram, teaches);
         if worker.parcel.is_full() {
             worker.dispatch();
         }
@@ -84,13 +85,14 @@ impl Steered {
 }
 
 impl Parcel {
-    fn push(&mut self, datagram: &Datagram<'_>) {
+    fn push(&mut self, datagram: &Datagram<'_>, teaches: bool) {
         self.octets.extend_from_slice(datagram.payload);
         self.datagrams.push(Envelope {
             exporter: datagram.exporter,
             exporter_port: datagram.exporter_port,
             local_port: datagram.local_port,
             received_ns: datagram.received_ns,
+            teaches,
             end: self.octets.len(),
         });
     }
@@ -109,13 +111,18 @@ fn decode(mut lane: Lane, parcels: &Receiver<Parcel>, returned: &Sender<Parcel>)
     for mut parcel in parcels {
         let mut start = 0;
         for envelope in &parcel.datagrams {
-            lane.datagram_at_its_time(&Datagram {
+            let datagram = Datagram {
                 exporter: envelope.exporter,
                 exporter_port: envelope.exporter_port,
                 local_port: envelope.local_port,
                 received_ns: envelope.received_ns,
                 payload: &parcel.octets[start..envelope.end],
-            });
+            };
+            if envelope.teaches {
+                lane.learn(&datagram);
+            } else {
+                lane.datagram_at_its_time(&datagram);
+            }
             start = envelope.end;
         }
         lane.publish_if_due(now_ns());

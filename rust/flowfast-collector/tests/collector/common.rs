@@ -37,6 +37,8 @@ pub(crate) fn options(workers: usize, format: ListenFormat) -> CollectorOptions 
         rcvbuf: 0,
         queue_batches: 64,
         when_full: WhenFull::Drop,
+        journal: None,
+        state: Vec::new(),
     }
 }
 

@@ -90,6 +90,7 @@ fn options(paths: Vec<String>) -> ReplayOptions {
         },
         workers: 1,
         queue_batches: 4,
+        late: None,
     }
 }
 
