@@ -62,6 +62,9 @@ class IntervalEnd:
     def segment_is_whole(self) -> bool:
         """The segment has every datagram of the interval."""
     @property
+    def has_new_templates(self) -> bool:
+        """Templates were defined in the interval that had not been known before."""
+    @property
     def late_is_kept(self) -> bool:
         """The sets of the segment that no template came for are in a file of their own, if there were any."""
 

@@ -65,6 +65,9 @@ def collect_command(
     rotate: Annotated[str | None, typer.Option(metavar="DURATION", help=f"{_help('rotate')} Default: 60s.")] = None,
     rcvbuf: Annotated[str | None, typer.Option(metavar="SIZE", help=f"{_help('rcvbuf')} Default: 32M.")] = None,
     when_full: Annotated[str | None, typer.Option(metavar="drop|block", help=f"{_help('when_full')} Default: drop.")] = None,
+    journal: Annotated[str | None, typer.Option(metavar="on|off|keep", help=f"{_help('journal')} Default: on.")] = None,
+    journal_dir: Annotated[str | None, typer.Option(metavar="DIR", help=_help("journal_dir"))] = None,
+    journal_size: Annotated[str | None, typer.Option(metavar="SIZE", help=f"{_help('journal_size')} Default: 16G.")] = None,
     lenient: Lenient = None,
 ) -> int:
     """Receive flows on UDP ports and write them, until SIGTERM or Ctrl-C."""
@@ -77,6 +80,9 @@ def collect_command(
         "rotate": rotate,
         "rcvbuf": rcvbuf,
         "when-full": when_full,
+        "journal": journal,
+        "journal-dir": journal_dir,
+        "journal-size": journal_size,
         "lenient": lenient,
     }
     return collect.run(load(flags, config_path(config), os.environ))

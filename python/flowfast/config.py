@@ -99,6 +99,19 @@ class Settings(BaseModel):
         default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
     )
 
+    journal: Literal["on", "off", "keep"] = Field(
+        default="on",
+        description="For rotating files: write datagrams to disk before they are decoded, so that a crash neither loses nor "
+        "doubles any; `keep` keeps them after that, too.",
+    )
+    journal_dir: Path | None = Field(default=None, description="Where the journal is. Default: `journal` in the first rotating target.")
+    journal_size: Annotated[int, BeforeValidator(parse_octets)] = Field(
+        default=16 << 30,
+        ge=1 << 20,
+        description="Octets that the journal may take, about; beyond that it stops and reception goes on without it: 512M, 16G. "
+        "Of `keep`, the oldest goes.",
+    )
+
     @property
     def blocks(self) -> bool:
         """Whether reception waits for a slow target, by `when-full` or by goflow2's `blocking=true` on a listener."""
@@ -197,6 +210,8 @@ def dump(settings: Settings) -> str:
     lines = [f"[{SECTION}]"]
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        plain = [str(each) for each in value] if isinstance(value, tuple) else value
+        if value is None:
+            continue
+        plain = [str(each) for each in value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
         lines.append(f"{field.alias} = {json.dumps(plain, ensure_ascii=False)}")
     return "\n".join(lines)

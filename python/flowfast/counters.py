@@ -11,7 +11,7 @@ EQUATIONS = (
     "records_received = records_decoded + records_absorbed",
     "records_decoded = records_queued + sum of records_dropped + records_pending",
     "records_queued = records_handed + records_dropped of every target, once the queue between them is empty",
-    "records_handed = records_written + records_failed + records_in_flight, for every target",
+    "records_handed = records_written + records_failed + records_deferred + records_in_flight, for every target",
 )
 
 COUNTERS: dict[str, str] = {
@@ -29,19 +29,28 @@ COUNTERS: dict[str, str] = {
     "batches_queued": "Arrow record batches that the workers handed on.",
     "templates_received": "Template records read.",
     "options_templates_received": "Options template records read.",
+    "templates_new": "Templates that got their first definition, or another one.",
     "sets_waiting": "Data sets that wait for their template now. A gauge.",
     "set_octets_waiting": "Their octets. A gauge.",
     "sets_recovered": "Data sets that waited and were decoded when their template came.",
     "sets_discarded": "Data sets that were not decoded, by reason; how many records they held nobody knows.",
     "set_octets_discarded": "Their octets, by reason.",
+    "sets_late": "Data sets that waited in vain and went into the journal, to be decoded when their template comes.",
+    "set_octets_late": "Their octets.",
     "sequence_lost_records": "Flow Records lost before flowfast, by sequence numbers that count records (v5 to v8, IPFIX).",
     "sequence_lost_packets": "Export packets lost before flowfast, by sequence numbers that count packets (v9, sFlow).",
     "kernel_drops": "What the kernel dropped because a socket's receive buffer was full: datagrams, or whole trains of them (UDP_GRO) that "
     "it counts as one.",
     "trains_received": "Receptions: single datagrams, and trains of several that the kernel put together (UDP_GRO).",
     "receive_errors": "Errors of a socket other than a timeout.",
+    "datagrams_journaled": "Datagrams written into the journal.",
+    "datagrams_unjournaled": "Datagrams that the journal lacks, because it was stopped or could not be written. They were "
+    "decoded all the same.",
+    "journal_octets": "Octets written into the journal.",
+    "journal_errors": "Failures to write the journal or the templates beside it.",
     "worker_panics": "Faults of flowfast's own that a worker ran into; please report them.",
     "packets_read": "Packets in captures.",
+    "packets_learnt": "Packets of a journal that only tell templates and options data; they are not received again.",
     "packets_skipped": "Packets in captures that hold no datagram to decode, by reason.",
     "queue_depth": "Flushes in the queue to the targets. A gauge.",
     "queue_capacity": "How many have room there.",
@@ -75,6 +84,7 @@ LABELS: dict[str, dict[str, str]] = {
     },
     "records_dropped": {
         "queue_full": "The queue to the targets was full.",
+        "to_journal": "The queue to the targets was full; the journal gives them again.",
         "closed": "flowfast was told to stop at once.",
         "worker_panic": "Decoded by a worker that then ran into a fault of flowfast's own.",
     },
@@ -122,6 +132,7 @@ LABELS: dict[str, dict[str, str]] = {
         "excess_record": "Known sFlow records beyond the 32nd of a sample, skipped.",
         "options_refused": "Sampling rates and names that options data told and that were not kept, to stay within the bounds of memory.",
         "exporter_restart": "Restarts of exporters.",
+        "state_not_kept": "Sets of templates or options data that the journal had no room to remember.",
     },
 }
 """The labels of the counters that have some."""

@@ -1,8 +1,11 @@
 """Files that appear complete or not at all: a temporary name, fsync, rename, fsync of the directory."""
 
+import fcntl
+import json
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +23,9 @@ class PendingFile:
 
     def commit(self) -> None:
         """Make the content durable, then the name. Raises OSError; the temporary file is then still there."""
-        _fsync(self.temporary)
+        sync(self.temporary)
         self.temporary.rename(self.path)
-        _fsync(self.path.parent)
+        sync(self.path.parent)
 
     def discard(self) -> None:
         """Remove what was written, as far as it is still there."""
@@ -37,29 +40,63 @@ def pending_single(path: Path) -> PendingFile:
     return pending
 
 
-def pending_rotating(root: Path, table: str, start_s: int, worker: int, suffix: str) -> PendingFile:
+def pending_rotating(root: Path, table: str, start_s: int, worker: int, suffix: str, *, run: str = "") -> PendingFile:
     """Take the next free name for rows of one table, worker and interval.
 
-    It is `DIR/<table>/date=YYYY-MM-DD/hour=HH/<table>-<start>-<worker>-<seq>.<suffix>`, in UTC. Raises OSError.
+    It is `DIR/<table>/date=YYYY-MM-DD/hour=HH/<table>-<start>-<worker>-<seq>.<suffix>`, in UTC. The temporary name holds `run`, by which
+    the process is known that writes it. Raises OSError.
     """
     start = datetime.fromtimestamp(start_s, UTC)
     name = _safe(table)
     partition = root / name / f"date={start:%Y-%m-%d}" / f"hour={start:%H}"
     incomplete = root / INCOMPLETE
-    partition.mkdir(parents=True, exist_ok=True)
-    incomplete.mkdir(exist_ok=True)
+    make_directory(partition)
+    make_directory(incomplete)
     seq = 0
     while True:
         file = f"{name}-{start:%Y%m%dT%H%M%SZ}-{worker}-{seq}.{suffix}"
-        pending = PendingFile(partition / file, incomplete / f"{file}.tmp")
+        pending = PendingFile(partition / file, incomplete / (f"{file}.{run}.tmp" if run else f"{file}.tmp"))
         if _reserve(pending):
             return pending
         seq += 1
 
 
+def write_manifest(manifest: Path, files: Sequence[PendingFile]) -> None:
+    """Decide that all these files get their names, or none: they do once the manifest is there. Raises OSError before that.
+
+    The files and the manifest lie in the same directory.
+    """
+    for file in files:
+        sync(file.temporary)
+    names = [[file.temporary.name, os.path.relpath(file.path, manifest.parent)] for file in files]
+    temporary = manifest.with_name(f"{manifest.name}.tmp")
+    try:
+        temporary.write_text(json.dumps(names))
+        sync(temporary)
+        temporary.rename(manifest)
+        sync(manifest.parent)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        manifest.unlink(missing_ok=True)
+        raise
+
+
+def carry_out(manifest: Path) -> None:
+    """Give the files of a manifest their names, as far as they have not got them. Raises OSError."""
+    changed = set()
+    for temporary, path in json.loads(manifest.read_text()):
+        final = Path(os.path.normpath(manifest.parent / path))
+        with suppress(FileNotFoundError):  # it has its name already
+            (manifest.parent / temporary).rename(final)
+        changed.add(final.parent)
+    for directory in changed:
+        with suppress(FileNotFoundError):  # whoever had the files took the directory, too
+            sync(directory)
+
+
 def probe_directory(root: Path) -> None:
     """Make a rotating target's directory and write to it, so that a full or forbidden one is known at once. Raises OSError."""
-    (root / INCOMPLETE).mkdir(parents=True, exist_ok=True)
+    make_directory(root / INCOMPLETE)
     _probe(root / INCOMPLETE / f"probe.{os.getpid()}.tmp")
 
 
@@ -76,23 +113,30 @@ def unfinished(root: Path) -> list[Path]:
 def _reserve(pending: PendingFile) -> bool:
     """Take a name, unless a committed file or one being written has it.
 
-    The temporary name is taken first: whoever holds it is the only one who may commit to the final name, so a look for the final one
-    is then safe from other processes.
+    Whoever has a temporary file for a name is the only one who may commit to it. Names are taken one at a time, by whatever process.
     """
+    with _locked(pending.temporary.parent) as incomplete:
+        taken = any(other.name.startswith(f"{pending.path.name}.") for other in incomplete.iterdir()) or pending.path.exists()
+        if not taken:
+            pending.temporary.open("xb").close()
+    return not taken
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[Path]:
+    """A directory that nobody else who asks this way changes meanwhile."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        pending.temporary.open("xb").close()
-    except FileExistsError:
-        return False
-    if pending.path.exists():
-        pending.discard()
-        return False
-    return True
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield directory
+    finally:
+        os.close(descriptor)  # and with it the lock
 
 
 def _probe(path: Path) -> None:
     try:
         path.write_bytes(bytes(4096))
-        _fsync(path)
+        sync(path)
     finally:
         PendingFile(path, path).discard()
 
@@ -102,7 +146,16 @@ def _safe(table: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", table)[:128].lstrip(".") or "_"
 
 
-def _fsync(path: Path) -> None:
+def make_directory(directory: Path) -> None:
+    """Make a directory, and what it lies in, so that they are still there after a power cut. Raises OSError."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        sync(each.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content or a directory's names durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,13 +1,15 @@
 """From the core to the targets: every batch goes to every sink, each behind a queue and a thread of its own."""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from flowfast._core import Batch, IntervalEnd
 from flowfast.errors import TargetLost
+from flowfast.journal import Journal
 from flowfast.sinks import Account, Sink
+from flowfast.sinks.rotating import RotatingFiles
 
 QUEUE_ROWS = 1 << 20
 """Rows that wait before a sink: what a slow one may hold in memory."""
@@ -29,10 +31,15 @@ class Source(Protocol):
 
 
 class SinkRunner:
-    """A sink with its thread, its queue and its ledger."""
+    """A sink with its thread, its queue and its ledger.
 
-    def __init__(self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS) -> None:
+    `journal`: the journal that gives rows again which the sink, of rotating files then, could not take.
+    """
+
+    def __init__(self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS, journal: Journal | None = None) -> None:
         self.account = account
+        self._journal = journal
+        self._missing: Counter[tuple[int, int]] = Counter()
         self.lost: TargetLost | None = None
         self._sink = sink
         self._queue_rows = queue_rows
@@ -58,6 +65,14 @@ class SinkRunner:
             self._changed.notify_all()
         return True
 
+    def drop(self, event: Event) -> None:
+        """An event finds no room, and nobody waits."""
+        if self._journal is None or isinstance(event, IntervalEnd):
+            self.account.records_dropped += _rows(event)
+        else:
+            self.account.records_handed += event.num_rows
+            self._miss(event)
+
     def wait_for_room(self, timeout_s: float) -> None:
         """Wait for the queue to change, `timeout_s` at most."""
         with self._changed:
@@ -82,7 +97,11 @@ class SinkRunner:
                 self.lost = error
                 self.account.lost(_rows(event), error)
             except Exception as error:  # a sink may be anybody's: whatever it raises, its rows are counted and the others go on
-                self.account.lost(_rows(event), error)
+                if self._journal is None or isinstance(event, IntervalEnd):
+                    self.account.lost(_rows(event), error)
+                else:
+                    self.account.fault(error)
+                    self._miss(event)
         try:
             self._sink.close()
         except Exception as error:
@@ -101,11 +120,20 @@ class SinkRunner:
 
     def _give(self, event: Event) -> None:
         if isinstance(event, IntervalEnd):
-            self._sink.end_interval(event.worker, event.interval_start)
+            if self._journal is None or not isinstance(self._sink, RotatingFiles):
+                self._sink.end_interval(event.worker, event.interval_start)
+            else:
+                with self._changed:
+                    missing = self._missing.pop((event.worker, event.interval_start), 0)
+                self._journal.settle(self._sink, event, missing)
         elif self.lost is not None:
             self.account.lost(event.num_rows, self.lost)
         else:
             self._sink.write(event)
+
+    def _miss(self, batch: Batch) -> None:
+        with self._changed:
+            self._missing[batch.worker, batch.interval_start] += batch.num_rows
 
 
 class Pipeline:
@@ -146,7 +174,7 @@ class Pipeline:
         for runner in self._runners:
             while not runner.offer(event):
                 if not self._wait or self._abandoned:
-                    runner.account.records_dropped += _rows(event)
+                    runner.drop(event)
                     break
                 runner.wait_for_room(POLL_S)
                 self._on_tick()

@@ -12,6 +12,7 @@ from rich.text import Text
 from flowfast import logs
 from flowfast.counters import Snapshot, Stats, nonzero, total
 from flowfast.errors import reason
+from flowfast.journal import JournalCounters
 from flowfast.sinks import Account
 from flowfast.units import format_count, plural
 
@@ -108,10 +109,20 @@ def summary(stats: Stats, accounts: Sequence[Account]) -> list[str]:
         parts = [f"{plural(account.records_written, 'record')} written to {account.target}"]
         if account.files_written > 1:
             parts[0] += f" in {account.files_written:,} files"
-        for name in ("failed", "dropped", "in_flight"):
+        for name in ("failed", "dropped", "deferred", "in_flight"):
             if count := getattr(account, f"records_{name}"):
                 parts.append(f"{count:,} {name.replace('_', ' ')}")
         lines.append(", ".join(parts))
+    return lines
+
+
+def journal_summary(journal: JournalCounters) -> list[str]:
+    """What the journal gave, and what it still has."""
+    lines = []
+    if journal.records_recovered:
+        lines.append(f"{plural(journal.records_recovered, 'record')} recovered from the journal")
+    if journal.segments_waiting:
+        lines.append(f"{plural(journal.segments_waiting, 'segment')} left in the journal for the next start")
     return lines
 
 

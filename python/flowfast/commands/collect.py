@@ -1,18 +1,21 @@
 """`flowfast collect`: receive until told to stop."""
 
 from time import monotonic
+from typing import Any
 
 from rich.console import Console
 
 from flowfast import _core, logs
 from flowfast.commands.signals import StopSignals
 from flowfast.commands.targets import flows_schema, open_runners, readers_left, stdout_is_shared
+from flowfast.commands.upkeep import Upkeep, open_journal
 from flowfast.config import Settings
 from flowfast.core_errors import bind_error, usage_errors
 from flowfast.counters import Snapshot, nonzero
 from flowfast.errors import EXIT_FAILED, UsageError
+from flowfast.journal import Journal
 from flowfast.pipeline import Pipeline
-from flowfast.status import Status, summary
+from flowfast.status import Status, journal_summary, summary
 from flowfast.units import format_octets, plural
 
 BATCH_AGE_MS = 1000
@@ -23,9 +26,11 @@ def run(settings: Settings) -> int:
     check(settings)
     console = Console(stderr=True)
     logs.set_up(console, service=True)
-    collector = open_collector(settings)
-    runners = open_runners(settings, replace=False)
+    journal = open_journal(settings)
+    collector = open_collector(settings, journal)
+    runners = open_runners(settings, replace=False, journal=journal)
     accounts = [runner.account for runner in runners]
+    upkeep = Upkeep(journal, collector, settings) if journal else None
 
     def snapshot() -> Snapshot:
         return Snapshot.take(monotonic(), collector.stats(), len(collector.exporters()), accounts)
@@ -43,14 +48,22 @@ def run(settings: Settings) -> int:
         announce(collector, settings)
         pipeline = Pipeline(collector, runners, wait=settings.blocks, on_tick=tick)
         collector.start()
+        if upkeep:
+            upkeep.start()
         complete = pipeline.run()
         collector.close()
+        if upkeep:
+            upkeep.close()
     if not complete:
         in_flight = sum(account.records_in_flight for account in accounts)
         logs.error("abandoned", f"stopped at once: {plural(in_flight, 'record')} in flight are lost", records=in_flight)
     stats = nonzero(collector.stats())
     lines = summary(stats, accounts)
-    logs.info("summary", "\n".join(lines), counters=stats, targets=[account.as_dict() for account in accounts])
+    fields: dict[str, Any] = {}
+    if journal:
+        fields["journal"] = journal.counters.as_dict()
+        lines += journal_summary(journal.counters)
+    logs.info("summary", "\n".join(lines), counters=stats, targets=[account.as_dict() for account in accounts], **fields)
     return 0 if complete else EXIT_FAILED
 
 
@@ -64,8 +77,9 @@ def check(settings: Settings) -> None:
             )
 
 
-def open_collector(settings: Settings) -> _core.Collector:
-    """Bind the sockets. Raises BindError or UsageError."""
+def open_collector(settings: Settings, journal: Journal | None = None) -> _core.Collector:
+    """Learn the templates that the journal knows, then bind the sockets. Raises BindError or UsageError."""
+    state = journal.adopt() if journal else []
     listeners = [uri.resolve(settings.workers) for uri in settings.listen]
     try:
         with usage_errors():
@@ -78,6 +92,8 @@ def open_collector(settings: Settings) -> _core.Collector:
                 rotate_s=settings.rotation_s,
                 batch_age_ms=BATCH_AGE_MS,
                 when_full="block" if settings.blocks else "drop",
+                journal=(journal.directory, journal.run) if journal else None,
+                state=state,
             )
     except OSError as error:
         raise bind_error(error, ", ".join(str(uri) for uri in settings.listen)) from error

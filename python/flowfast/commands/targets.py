@@ -8,6 +8,7 @@ import pyarrow as pa
 from flowfast import columns
 from flowfast.config import Settings
 from flowfast.errors import TargetError, reason
+from flowfast.journal import Journal
 from flowfast.pipeline import SinkRunner
 from flowfast.sinks import Account, open_sink, target_hint
 from flowfast.units import plural
@@ -23,13 +24,17 @@ def flows_schema(settings: Settings) -> pa.Schema | None:
     return columns.flows_schema(settings.columns)
 
 
-def open_runners(settings: Settings, *, replace: bool) -> list[SinkRunner]:
-    """A runner for each target; `replace`: a single file of that name gives way. Raises UsageError and TargetError."""
+def open_runners(settings: Settings, *, replace: bool, journal: Journal | None = None) -> list[SinkRunner]:
+    """A runner for each target; `replace`: a single file of that name gives way. `journal`: of the rotating targets. Raises UsageError and
+    TargetError.
+    """
     known = flows_schema(settings)
     runners = []
     for target in settings.to:
         account = Account(str(target))
-        runners.append(SinkRunner(open_sink(target, account, known, replace=replace), account))
+        its_journal = journal if target.layout == "directory" else None
+        run = its_journal.run if its_journal else ""
+        runners.append(SinkRunner(open_sink(target, account, known, replace=replace, run=run), account, journal=its_journal))
     return runners
 
 

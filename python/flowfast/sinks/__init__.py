@@ -10,8 +10,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from flowfast import logs
 from flowfast._core import Batch
 from flowfast.errors import TargetError, reason
+from flowfast.files import unfinished
 from flowfast.sinks.account import Account
 from flowfast.sinks.arrow import ArrowWriter
 from flowfast.sinks.csv import CsvWriter
@@ -22,6 +24,7 @@ from flowfast.sinks.rotating import RotatingFiles
 from flowfast.sinks.single import SingleFile
 from flowfast.sinks.stream import StandardOutput
 from flowfast.sinks.writer import RowWriter
+from flowfast.units import plural
 from flowfast.uris import Target
 
 __all__ = ["Account", "RowWriter", "Sink", "open_sink"]
@@ -52,11 +55,11 @@ ROW_WRITERS: dict[str, Callable[[Path, pa.Schema | None], RowWriter]] = {
 }
 
 
-def open_sink(target: Target, account: Account, schema: pa.Schema | None, *, replace: bool) -> Sink:
+def open_sink(target: Target, account: Account, schema: pa.Schema | None, *, replace: bool, run: str = "") -> Sink:
     """A sink for `target`, tried out as far as it can be without rows.
 
     `schema` is that of the `flows` table, or None for the `wire` schema, whose tables the rows bring. `replace`: a single file of the same
-    name gives way. Raises TargetError.
+    name gives way. `run`: how the journal knows this process, whose rotating files it commits. Raises TargetError.
     """
     try:
         if target.layout == "nowhere":
@@ -65,7 +68,13 @@ def open_sink(target: Target, account: Account, schema: pa.Schema | None, *, rep
             return StandardOutput(account)
         writer = ROW_WRITERS[target.format]
         if target.layout == "directory":
-            return RotatingFiles(target.path, target.format, writer, account)
+            if left := unfinished(target.path):
+                logs.warning(
+                    "unfinished_files",
+                    f"{plural(len(left), 'unfinished file')} of another process left alone in {left[0].parent}",
+                    files=len(left),
+                )
+            return RotatingFiles(target.path, target.format, writer, account, run)
         return SingleFile(target.path, writer, account, schema, replace=replace)
     except TargetError:
         raise

@@ -1,20 +1,21 @@
 """A directory of rotating files: one for each table, worker and interval, committed when the interval ends."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from flowfast import logs
 from flowfast._core import Batch
-from flowfast.files import PendingFile, pending_rotating, probe_directory, unfinished
+from flowfast.errors import TargetError
+from flowfast.files import PendingFile, carry_out, pending_rotating, probe_directory, write_manifest
 from flowfast.sinks.account import Account
 from flowfast.sinks.writer import RowWriter, SchemaChanged
-from flowfast.units import plural
 
 MAX_OPEN_FILES = 256
-"""Beyond it the file that was begun first is committed early: an exporter decides how many wire tables there are."""
+"""Beyond it the file that was begun first is closed early: an exporter decides how many wire tables there are."""
 MAX_BUFFERED_OCTETS = 512 << 20
 """Beyond it the file that holds most writes a row group early."""
 
@@ -23,27 +24,31 @@ _Key = tuple[str, int, int]
 
 @dataclass
 class _OpenFile:
+    key: _Key
     pending: PendingFile
     writer: RowWriter
     rows: int = 0
 
 
 class RotatingFiles:
-    """Files that readers see complete or not at all. A fault loses the rows of one file; the next file is tried afresh."""
+    """Files that readers see complete or not at all. A fault loses the rows of one file; the next file is tried afresh.
 
-    def __init__(self, root: Path, suffix: str, writer: Callable[[Path, pa.Schema | None], RowWriter], account: Account) -> None:
-        self._root = root
+    With a journal, which knows its process as `run`, all files of an interval appear together or not at all, by `settle`: what would be
+    lost is deferred, for the journal gives it again.
+    """
+
+    def __init__(
+        self, root: Path, suffix: str, writer: Callable[[Path, pa.Schema | None], RowWriter], account: Account, run: str = ""
+    ) -> None:
+        self.root = root
         self._suffix = suffix
         self._writer = writer
-        self._account = account
+        self.account = account
+        self._run = run
         self._open: dict[_Key, _OpenFile] = {}
+        self._closed: list[_OpenFile] = []
+        self._missing: Counter[tuple[int, int]] = Counter()
         probe_directory(root)
-        if left := unfinished(root):
-            logs.warning(
-                "unfinished_files",
-                f"{plural(len(left), 'unfinished file')} of another process left alone in {left[0].parent}",
-                files=len(left),
-            )
 
     def write(self, batch: Batch) -> None:
         """Write a batch into the file of its table, worker and interval."""
@@ -51,7 +56,7 @@ class RotatingFiles:
         try:
             self._write(key, batch)
         except SchemaChanged:
-            self._commit(key)
+            self._end(key)
             self._write(key, batch)
         if sum(file.writer.buffered_octets for file in self._open.values()) > MAX_BUFFERED_OCTETS:
             self._flush_largest()
@@ -59,12 +64,68 @@ class RotatingFiles:
     def end_interval(self, worker: int, interval_start: int) -> None:
         """Commit the worker's files of the interval, and of any before it."""
         for key in [key for key in self._open if key[1] == worker and key[2] <= interval_start]:
-            self._commit(key)
+            self._end(key)
 
     def close(self) -> None:
-        """Commit every file."""
+        """Commit every file; with a journal, intervals whose end did not come are left to it."""
+        if self._run:
+            self.defer()
         for key in list(self._open):
-            self._commit(key)
+            self._end(key)
+
+    def settle(
+        self, manifest: Path, interval: tuple[int, int] | None, *, missing: int = 0, complete: bool = True, again: bool = True
+    ) -> bool:
+        """Commit all files of a (worker, start of an interval), or all files, together: once the manifest is there they are committed.
+
+        `missing`: rows that were handed and never came here; `complete`: all rows were handed. If some lack, or the files cannot be
+        committed, and the journal gives them `again`, all are deferred. Whether nothing is left to be done.
+        """
+        for key in [key for key in self._open if interval in (None, key[1:])]:
+            self._end(key)
+        missing += sum(self._missing.pop(key) for key in list(self._missing) if interval in (None, key))
+        files = [file for file in self._closed if interval in (None, file.key[1:])]
+        self._closed = [file for file in self._closed if file not in files]
+        rows = sum(file.rows for file in files)
+        if not files and not missing and complete:
+            return True
+        if again and (missing or not complete):
+            self._defer(files, missing)
+            return False
+        try:
+            write_manifest(manifest, [file.pending for file in files])
+        except OSError as error:
+            self.account.fault(error)
+            if again:
+                self._defer(files, missing)
+                return False
+            self._discard(files)
+            self.account.lost(rows + missing, error)
+            return True
+        self.account.files_written += len(files)
+        self.account.wrote(rows)
+        if missing:
+            self.account.lost(missing, self.account.last_error or TargetError("the journal had a gap"))
+        with suppress(OSError):  # it is tried again before the segment goes
+            carry_out(manifest)
+        return True
+
+    def defer(self) -> None:
+        """Discard all files: the journal gives their rows again."""
+        for key in list(self._open):
+            self._end(key)
+        files, self._closed = self._closed, []
+        missing = sum(self._missing.values())
+        self._missing.clear()
+        self._defer(files, missing)
+
+    def _defer(self, files: Sequence[_OpenFile], missing: int) -> None:
+        self._discard(files)
+        self.account.deferred(missing + sum(file.rows for file in files))
+
+    def _discard(self, files: Sequence[_OpenFile]) -> None:
+        for file in files:
+            file.pending.discard()
 
     def _write(self, key: _Key, batch: Batch) -> None:
         file = self._open.get(key) or self._start(key)
@@ -79,11 +140,11 @@ class RotatingFiles:
 
     def _start(self, key: _Key) -> _OpenFile:
         if len(self._open) >= MAX_OPEN_FILES:
-            self._commit(next(iter(self._open)))
+            self._end(next(iter(self._open)))
         table, worker, interval_start = key
-        pending = pending_rotating(self._root, table, interval_start, worker, self._suffix)
+        pending = pending_rotating(self.root, table, interval_start, worker, self._suffix, run=self._run)
         try:
-            file = _OpenFile(pending, self._writer(pending.temporary, None))
+            file = _OpenFile(key, pending, self._writer(pending.temporary, None))
         except Exception:
             pending.discard()
             raise
@@ -97,20 +158,29 @@ class RotatingFiles:
         except Exception as error:
             self._lose(key, error)
 
-    def _commit(self, key: _Key) -> None:
+    def _end(self, key: _Key) -> None:
+        """No more rows come for a file: commit it, or close it until `settle` commits it with the others."""
         file = self._open[key]
         try:
             file.writer.close()
-            file.pending.commit()
+            if not self._run:
+                file.pending.commit()
         except Exception as error:
             self._lose(key, error)
             return
         del self._open[key]
-        self._account.files_written += 1
-        self._account.wrote(file.rows)
+        if self._run:
+            self._closed.append(file)
+            return
+        self.account.files_written += 1
+        self.account.wrote(file.rows)
 
     def _lose(self, key: _Key, error: Exception) -> None:
         file = self._open.pop(key)
         file.writer.abandon()
         file.pending.discard()
-        self._account.lost(file.rows, error)
+        if self._run:
+            self._missing[key[1:]] += file.rows
+            self.account.fault(error)
+        else:
+            self.account.lost(file.rows, error)

@@ -44,4 +44,6 @@ pub struct Segment {
     pub is_whole: bool,
     /// The sets that no template came for are in a file of their own, if there were any.
     pub late_is_kept: bool,
+    /// Templates were defined in the interval that had not been known before.
+    pub has_new_templates: bool,
 }

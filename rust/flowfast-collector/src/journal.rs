@@ -56,6 +56,8 @@ pub(crate) struct Journal {
     segment: Option<OpenSegment>,
     /// The interval has datagrams that its segment lacks.
     has_gap: bool,
+    /// Definitions of templates when the last interval ended.
+    templates_new: u64,
     /// When the last datagram was received.
     now_ns: i64,
     paused_until_ns: i64,
@@ -83,6 +85,7 @@ impl Journal {
             segments: 0,
             segment: None,
             has_gap: false,
+            templates_new: 0,
             now_ns: 0,
             paused_until_ns: i64::MIN,
             counters: JournalCounters::default(),
@@ -175,7 +178,7 @@ impl Journal {
     }
 
     /// Ends the interval: writes everything, and with it the sets that no template came for.
-    pub(crate) fn end(&mut self, late: &[KeptMessage]) -> Option<Segment> {
+    pub(crate) fn end(&mut self, late: &[KeptMessage], templates_new: u64) -> Option<Segment> {
         self.write();
         let segment = self.segment.take();
         let has_gap = std::mem::take(&mut self.has_gap);
@@ -186,6 +189,8 @@ impl Journal {
             name: segment.name,
             is_whole: !has_gap,
             late_is_kept: is_kept,
+            has_new_templates: std::mem::replace(&mut self.templates_new, templates_new)
+                != templates_new,
         })
     }
 

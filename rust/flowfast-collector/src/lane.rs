@@ -294,9 +294,10 @@ impl Lane {
         let segment = self.journal.as_mut().and_then(|journal| {
             // What waits for a template is part of this interval, and of no other's segment.
             self.decoder.give_up_waiting();
-            let segment = journal.end(&self.decoder.take_late());
+            let late = self.decoder.take_late();
+            let segment = journal.end(&late, self.decoder.stats().templates_new)?;
             journal.save_state(&self.decoder.state());
-            segment
+            Some(segment)
         });
         let is_in_journal = segment.as_ref().is_some_and(|segment| segment.is_whole);
         self.own.missing(rows_missing, is_in_journal);

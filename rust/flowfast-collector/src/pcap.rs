@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 /// Nanosecond timestamps; the file is little-endian on every machine, so that it is the same.
 const MAGIC: u32 = 0xa1b2_3c4d;
 const LINKTYPE_RAW: u32 = 101;
-const SNAPLEN_OCTETS: u32 = 262_144;
+const SNAPLEN_OCTETS: u32 = 65_535;
 
 const IPV4_HEADER_OCTETS: usize = 20;
 const IPV6_HEADER_OCTETS: usize = 40;

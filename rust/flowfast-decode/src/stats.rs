@@ -61,6 +61,8 @@ counters! {
     templates_received,
     /// Options template records read.
     options_templates_received,
+    /// Template ids that got their first definition, or another one.
+    templates_new,
     /// Data sets now waiting for their template.
     sets_waiting,
     /// Their octets.

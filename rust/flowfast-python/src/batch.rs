@@ -168,6 +168,13 @@ impl IntervalEnd {
         segment.is_some_and(|segment| segment.is_whole)
     }
 
+    /// Templates were defined in the interval that had not been known before.
+    #[getter]
+    fn has_new_templates(&self) -> bool {
+        let segment = self.0.segment.as_ref();
+        segment.is_some_and(|segment| segment.has_new_templates)
+    }
+
     /// The sets of the segment that no template came for are in a file of their own, if there were any.
     #[getter]
     fn late_is_kept(&self) -> bool {

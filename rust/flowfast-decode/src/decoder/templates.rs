@@ -97,6 +97,8 @@ impl Decoder {
         evicted
             .into_iter()
             .for_each(|plan| self.plans.release(plan));
-        stored != Stored::Refreshed
+        let is_new = stored != Stored::Refreshed;
+        self.stats.templates_new += u64::from(is_new && !self.learning);
+        is_new
     }
 }

@@ -1,0 +1,235 @@
+"""The journal: datagrams are on the disk before they are decoded, and stay there until their rows are.
+
+One segment, a pcap file that the core writes, holds what one worker received in one interval; the rotating files of that worker and
+interval are committed together. Each target decides by a manifest of its own: once that is there, the target has the rows of the segment.
+When all have, the segment goes, and the manifests after it. So after any crash each target either has all rows of a segment, or none and
+the segment is decoded again.
+"""
+
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from flowfast._core import IntervalEnd
+from flowfast.files import INCOMPLETE, carry_out, make_directory, sync
+from flowfast.sinks.rotating import RotatingFiles
+
+SEGMENT = ".pcap"
+LATE = ".late"
+KEPT = "kept"
+PCAP_HEADER_OCTETS = 24
+
+
+@dataclass
+class JournalCounters:
+    """What became of segments."""
+
+    segments_committed: int = 0
+    segments_recovered: int = 0
+    segments_lost: int = 0
+    segments_waiting: int = 0
+    records_recovered: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The counters, under their names."""
+        return asdict(self)
+
+
+class Journal:
+    """A directory of segments, and what has become of each. Threads share it.
+
+    `roots`: the directories of rotating files that its segments are decoded into. `keep`: segments whose rows are durable are kept.
+    """
+
+    def __init__(self, directory: Path, roots: Sequence[Path], *, keep: bool) -> None:
+        self.directory = directory
+        self.roots = tuple(roots)
+        self.run = secrets.token_hex(4)
+        self.counters = JournalCounters()
+        self._keep = keep
+        self._lock = threading.Condition()
+        self._reports: dict[str, list[bool]] = {}
+        self._to_decode: list[str] = []
+        self._templates_came = True
+        make_directory(directory)
+        if keep:
+            make_directory(directory / KEPT)
+        self._locks = {self.run: _lock_run(self._lock_of(self.run))}
+
+    def adopt(self) -> list[Path]:
+        """Take over what runs that ended without cleaning up have left; captures to learn their templates and options data from.
+
+        Files that a manifest decided get their names, other unfinished files go. A run that is still alive keeps its own.
+        """
+        runs = {lock.stem for lock in self.directory.glob("*.lock")} | {_run(name) for name in self._segments()}
+        dead = [run for run in sorted(runs - {self.run}) if self._take_over(run)]
+        for run in dead:
+            for root in self.roots:
+                _clean(root / INCOMPLETE, run)
+        left = [name for run in dead for name in self._segments() if _run(name) == run]
+        self.put_back(left)
+        newest: dict[tuple[str, str], str] = {}
+        for name in left:
+            if LATE not in name:
+                newest[_worker(name), _run(name)] = name
+        return [*self.states(), *(self.directory / name for name in newest.values())]
+
+    def states(self) -> list[Path]:
+        """Captures of the templates and options data that each worker knew when its last interval ended."""
+        return sorted(self.directory.glob("templates-*.pcap"))
+
+    def settle(self, sink: RotatingFiles, end: IntervalEnd, missing: int) -> None:
+        """A worker's interval has ended: commit its files in one target, or leave them to the journal if `missing` rows did not come."""
+        interval = (end.worker, end.interval_start)
+        if end.segment is None:
+            name = f"{end.interval_start}-{end.worker}-{self.run}-none{SEGMENT}"
+            if sink.settle(manifest_of(sink.root, name), interval, missing=missing, again=False):
+                self._forget(name, [sink.root])
+            return
+        done = sink.settle(
+            manifest_of(sink.root, end.segment),
+            interval,
+            missing=missing,
+            complete=end.rows_missing == 0 and end.late_is_kept,
+            again=end.segment_is_whole,
+        )
+        with self._lock:
+            reports = self._reports.setdefault(end.segment, [])
+            reports.append(done)
+            if len(reports) < len(self.roots):
+                return
+            del self._reports[end.segment]
+        if all(reports):
+            self.counters.segments_committed += 1
+            self.retire(end.segment)
+        else:
+            self.put_back([end.segment])
+        if end.has_new_templates:
+            self.try_late()
+
+    def try_late(self) -> None:
+        """New templates are known: some of the sets that no template came for may be decoded now."""
+        with self._lock:
+            self._templates_came = True
+            self._lock.notify_all()
+
+    def retire(self, segment: str) -> None:
+        """Every target has the rows of a segment: it goes, or is kept. If that fails it is tried again."""
+        path = self.directory / segment
+        try:
+            for root in self.roots:
+                if (manifest := manifest_of(root, segment)).exists():
+                    carry_out(manifest)
+            self._keep_late(segment)
+            if self._keep and LATE not in segment:
+                path.rename(self.directory / KEPT / segment)
+            else:
+                path.unlink(missing_ok=True)
+            sync(self.directory)
+        except OSError:
+            self.put_back([segment])
+            return
+        self._forget(segment, self.roots)
+
+    def put_back(self, segments: Iterable[str]) -> None:
+        """These are to be decoded again."""
+        with self._lock:
+            self._to_decode += [segment for segment in segments if segment not in self._to_decode]
+            self.counters.segments_waiting = len(self._to_decode)
+            self._lock.notify_all()
+
+    def next_segment(self, timeout_s: float) -> str | None:
+        """A segment to decode again, the oldest first; sets without a template only after new templates came. None after `timeout_s`."""
+        with self._lock:
+            if not self._to_decode:
+                self._lock.wait(timeout_s)
+            if self._templates_came:
+                self._templates_came = False
+                self._to_decode += [name for name in self._segments() if LATE in name and name not in self._to_decode]
+            self._to_decode.sort(key=lambda name: int(name.split("-")[0]))
+            segment = self._to_decode.pop(0) if self._to_decode else None
+            self.counters.segments_waiting = len(self._to_decode)
+            return segment
+
+    def late_of(self, segment: str) -> Path:
+        """Where the sets of a segment are written that no template came for, until it is committed."""
+        return self.directory / f"{segment.removesuffix(SEGMENT)}{LATE}.tmp"
+
+    def close(self) -> None:
+        """Segments that are left, of this run or another, are for the next start to take over."""
+        left = {_run(name) for name in self._segments()}
+        for run, lock in self._locks.items():
+            if run not in left:
+                self._lock_of(run).unlink(missing_ok=True)
+            os.close(lock)
+
+    def _segments(self) -> list[str]:
+        return sorted(path.name for path in self.directory.glob(f"*{SEGMENT}") if path.name[:1].isdigit())
+
+    def _keep_late(self, segment: str) -> None:
+        """Make the sets that no template came for a segment of their own."""
+        temporary = self.late_of(segment)
+        if not temporary.exists():
+            return
+        if temporary.stat().st_size <= PCAP_HEADER_OCTETS:
+            temporary.unlink()
+            return
+        sync(temporary)
+        stem, _, generation = segment.removesuffix(SEGMENT).partition(LATE)
+        temporary.rename(self.directory / f"{stem}{LATE}{int(generation or 0) + 1}{SEGMENT}")
+
+    def _forget(self, segment: str, roots: Sequence[Path]) -> None:
+        for root in roots:
+            with suppress(OSError):  # without its segment a manifest means nothing, and goes at the next start
+                manifest = manifest_of(root, segment)
+                if manifest.exists():
+                    carry_out(manifest)
+                    manifest.unlink()
+
+    def _lock_of(self, run: str) -> Path:
+        return self.directory / f"{run}.lock"
+
+    def _take_over(self, run: str) -> bool:
+        try:
+            self._locks[run] = _lock_run(self._lock_of(run))
+        except BlockingIOError:
+            return False
+        return True
+
+
+def manifest_of(root: Path, segment: str) -> Path:
+    """By whose being there a target has all rows of a segment."""
+    return root / INCOMPLETE / f"{segment.removesuffix(SEGMENT)}.manifest"
+
+
+def _run(segment: str) -> str:
+    """The run that wrote a segment `<start>-<worker>-<run>-<seq>.pcap`."""
+    return segment.split("-")[2]
+
+
+def _worker(segment: str) -> str:
+    return segment.split("-")[1]
+
+
+def _lock_run(path: Path) -> int:
+    """Show that a run is alive, or find that it is not. Raises BlockingIOError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _clean(incomplete: Path, run: str) -> None:
+    """Name the files that a run's manifests decided, and remove its other unfinished ones."""
+    for manifest in incomplete.glob(f"*-{run}-*.manifest"):
+        carry_out(manifest)
+    for temporary in [*incomplete.glob(f"*.{run}.tmp"), *incomplete.glob(f"*-{run}-*.manifest.tmp")]:
+        temporary.unlink(missing_ok=True)

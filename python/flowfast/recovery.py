@@ -1,0 +1,105 @@
+"""Decoding again what the journal still has: after a crash, after a full disk, and when a template came late."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from flowfast import _core, logs
+from flowfast.errors import reason
+from flowfast.files import carry_out
+from flowfast.journal import LATE, Journal, manifest_of
+from flowfast.sinks.rotating import RotatingFiles
+from flowfast.units import plural
+
+POLL_S = 0.2
+RETRY_S = (1.0, 60.0)
+"""How long a segment that could not be written rests: first, and at most."""
+
+
+class Recovery:
+    """A thread that takes one segment after the other into the targets that lack it.
+
+    `decode` opens captures, with a path for the sets that no template came for. `sinks`: a sink for each of the journal's roots.
+    """
+
+    def __init__(self, journal: Journal, sinks: Sequence[RotatingFiles], decode: Callable[[Sequence[Path], Path], _core.Replay]) -> None:
+        self._journal = journal
+        self._sinks = sinks
+        self._decode = decode
+        self._ending = threading.Event()
+        self._rest_s = RETRY_S[0]
+        self._thread = threading.Thread(target=self._run, name="journal recovery", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End after the segment that is being decoded; what is left is for the next start."""
+        self._ending.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            segment = self._journal.next_segment(POLL_S)
+            if segment is None:
+                continue
+            try:
+                self._recover(segment)
+                self._rest_s = RETRY_S[0]
+            except Exception as error:  # whatever it was, the segment is still there, and the others may do better
+                for sink in self._sinks:
+                    sink.defer()
+                    sink.account.deferred(sink.account.records_in_flight)
+                self._journal.late_of(segment).unlink(missing_ok=True)
+                logs.warning("recovery_failed", f"journal segment {segment} is tried again: {reason(error)}", segment=segment)
+                self._journal.put_back([segment])
+                self._ending.wait(self._rest_s)
+                self._rest_s = min(self._rest_s * 2, RETRY_S[1])
+
+    def _recover(self, segment: str) -> None:
+        lacking = []
+        for sink in self._sinks:
+            manifest = manifest_of(sink.root, segment)
+            if manifest.exists():
+                carry_out(manifest)
+            else:
+                lacking.append(sink)
+        if not (self._journal.directory / segment).exists():
+            return
+        rows = self._write(segment, lacking) if lacking else 0
+        if LATE in segment and lacking and not rows:
+            self._journal.late_of(segment).unlink(missing_ok=True)
+            return  # no template came: another time
+        self._journal.counters.segments_recovered += 1
+        self._journal.counters.records_recovered += rows
+        self._journal.retire(segment)
+        self._journal.try_late()
+        what = "data sets whose template came late" if LATE in segment else "a segment that was not committed"
+        logs.info("recovered", f"{plural(rows, 'record')} out of the journal: {what}", segment=segment, records=rows)
+
+    def _write(self, segment: str, sinks: Sequence[RotatingFiles]) -> int:
+        """Decode a segment into sinks and commit it in each of them; the rows in it."""
+        states = self._journal.states() if LATE in segment else []
+        replay = self._decode([*states, self._journal.directory / segment], self._journal.late_of(segment))
+        replay.start()
+        rows = 0
+        try:
+            while not replay.finished:
+                event = replay.next_event(POLL_S)
+                if self._ending.is_set():
+                    raise InterruptedError("flowfast was told to stop")
+                if not isinstance(event, _core.Batch):
+                    continue
+                rows += event.num_rows
+                for sink in sinks:
+                    sink.account.records_handed += event.num_rows
+                    sink.write(event)
+        finally:
+            replay.close()
+        if replay.stats()["journal_errors"]:
+            raise OSError("the sets without a template could not be written")
+        for sink in sinks:
+            if not sink.settle(manifest_of(sink.root, segment), None):
+                raise sink.account.last_error or OSError("the rows could not be written")
+        return rows
