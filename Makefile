@@ -17,6 +17,9 @@ demo: build ## collect real captures and a million generated flows into Parquet,
 test: lint types rust-test build ## all checks: lints, types, Rust tests, Python tests
 	$(BIN)/python -m pytest -q
 
+soak: build ## kill the collector fifty times under load, and count
+	FLOWFAST_SOAK_ROUNDS=50 $(BIN)/python -m pytest -q tests/python/test_journal.py --timeout 900
+
 bench: build ## benchmarks of this machine (speed is measured here, never asserted in tests)
 	$(BIN)/python bench/run.py
 
@@ -65,4 +68,4 @@ $(VENV)/.installed: pyproject.toml
 clean: ## remove what was built
 	rm -rf $(VENV) target demo
 
-.PHONY: help demo test bench fmt docs build lint types rust-test clean
+.PHONY: help demo test soak bench fmt docs build lint types rust-test clean

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flowfast import logs
-from flowfast.files import sync
+from flowfast.files import make_directory, sync
 from flowfast.journal import KEPT, LATE, SEGMENT, Journal
 from flowfast.units import format_octets
 
@@ -48,6 +48,7 @@ class DiskWatch:
 
     def look(self) -> None:
         """Make durable what is new, and see how much room there is."""
+        make_directory(self._journal.directory)  # if somebody took it away
         self._sync()
         self._drop_old()
         octets = sum(path.stat().st_size for path in self._files())
