@@ -13,6 +13,7 @@ __all__ = [
     "__version__",
     "flow_columns",
     "generate",
+    "known_templates",
     "table_schema",
 ]
 
@@ -186,3 +187,10 @@ def table_schema(schema: str, columns: Sequence[str]) -> object:
 
 def flow_columns() -> list[dict[str, Any]]:
     """Every column of the `flows` schema: `name`, `group`, `type`, `elements` (list of str), `doc`, `minimal` (bool), `standard` (bool)."""
+
+def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Templates that exporters defined in these captures, and (path, one sentence) for each capture that could not be read to its end.
+
+    Of each template: `exporter`, `exporter_port`, `local_port`, `format`, `domain`, `template_id`, `scope_count` (0: it describes Flow
+    Records), `fields` (name and length in octets, 65535 if it varies), `refreshed_ns`.
+    """

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowfast._core import __version__
-from flowfast.commands import check_config, collect, convert, generate, schema
+from flowfast.commands import check_config, collect, convert, generate, schema, templates
 from flowfast.config import Settings, config_path, load, split_list
 from flowfast.errors import EXIT_FAILED, EXIT_USAGE, FlowfastError, TargetError, UsageError, print_error, reason
 from flowfast.sinks import target_hint
@@ -157,6 +157,16 @@ def schema_command(
 ) -> int:
     """List the columns of the flows table."""
     return schema.run(split_list(columns or "full"), as_json=json)
+
+
+@app.command("templates")
+def templates_command(
+    *,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `flowfast collect` writes to, or its journal.")],
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """List the templates that a journal knows: whose they are, how old, and their fields."""
+    return templates.run(directory, as_json=json)
 
 
 def main() -> None:

@@ -13,11 +13,14 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from flowfast import logs
 from flowfast._core import IntervalEnd
 from flowfast.files import INCOMPLETE, carry_out, make_directory, sync
 from flowfast.sinks.rotating import RotatingFiles
+from flowfast.units import plural
 
 SEGMENT = ".pcap"
 LATE = ".late"
@@ -60,6 +63,7 @@ class Journal:
         if keep:
             make_directory(directory / KEPT)
         self._locks = {self.run: _lock_run(self._lock_of(self.run))}
+        sync(directory)  # by its lock a run is known whatever else a power cut leaves of it
 
     def adopt(self) -> list[Path]:
         """Take over what runs that ended without cleaning up have left; captures to learn their templates and options data from.
@@ -70,18 +74,23 @@ class Journal:
         dead = [run for run in sorted(runs - {self.run}) if self._take_over(run)]
         for run in dead:
             for root in self.roots:
-                _clean(root / INCOMPLETE, run)
+                self._clean(root / INCOMPLETE, run)
         left = [name for run in dead for name in self._segments() if _run(name) == run]
         self.put_back(left)
-        newest: dict[tuple[str, str], str] = {}
-        for name in left:
-            if LATE not in name:
-                newest[_worker(name), _run(name)] = name
-        return [*self.states(), *(self.directory / name for name in newest.values())]
+        if left:
+            end = datetime.fromtimestamp(max((self.directory / name).stat().st_mtime for name in left), UTC)
+            logs.info(
+                "journal_taken_over",
+                f"{plural(len(left), 'journal segment')} of an earlier run to decode again; the last was written at {end:%H:%M:%S} UTC, "
+                "and what came after that was not received",
+                segments=len(left),
+                until=end.isoformat(timespec="milliseconds"),
+            )
+        return captures_of_templates(self.directory)
 
     def states(self) -> list[Path]:
         """Captures of the templates and options data that each worker knew when its last interval ended."""
-        return sorted(self.directory.glob("templates-*.pcap"))
+        return states(self.directory)
 
     def settle(self, sink: RotatingFiles, end: IntervalEnd, missing: int) -> None:
         """A worker's interval has ended: commit its files in one target, or leave them to the journal if `missing` rows did not come."""
@@ -191,6 +200,15 @@ class Journal:
                     carry_out(manifest)
                     manifest.unlink()
 
+    def _clean(self, incomplete: Path, run: str) -> None:
+        """Name the files that a run's manifests decided, and remove its other unfinished ones."""
+        for manifest in incomplete.glob(f"*-{run}-*.manifest"):
+            carry_out(manifest)
+            if not (self.directory / f"{manifest.stem}{SEGMENT}").exists():
+                manifest.unlink()
+        for temporary in [*incomplete.glob(f"*.{run}.tmp"), *incomplete.glob(f"*-{run}-*.manifest.tmp")]:
+            temporary.unlink(missing_ok=True)
+
     def _lock_of(self, run: str) -> Path:
         return self.directory / f"{run}.lock"
 
@@ -200,6 +218,19 @@ class Journal:
         except BlockingIOError:
             return False
         return True
+
+
+def states(directory: Path) -> list[Path]:
+    """Captures of the templates and options data that each worker knew when its last interval ended."""
+    return sorted(directory.glob("templates-*.pcap"))
+
+
+def captures_of_templates(directory: Path) -> list[Path]:
+    """Captures that tell all templates and options data known in a journal, the latest last."""
+    newest: dict[tuple[str, str], str] = {}
+    for name in sorted(path.name for path in directory.glob(f"[0-9]*{SEGMENT}") if LATE not in path.name):
+        newest[_worker(name), _run(name)] = name
+    return [*states(directory), *(directory / name for name in newest.values())]
 
 
 def manifest_of(root: Path, segment: str) -> Path:
@@ -225,11 +256,3 @@ def _lock_run(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _clean(incomplete: Path, run: str) -> None:
-    """Name the files that a run's manifests decided, and remove its other unfinished ones."""
-    for manifest in incomplete.glob(f"*-{run}-*.manifest"):
-        carry_out(manifest)
-    for temporary in [*incomplete.glob(f"*.{run}.tmp"), *incomplete.glob(f"*-{run}-*.manifest.tmp")]:
-        temporary.unlink(missing_ok=True)

@@ -51,7 +51,7 @@ class DiskWatch:
         make_directory(self._journal.directory)  # if somebody took it away
         self._sync()
         self._drop_old()
-        octets = sum(path.stat().st_size for path in self._files())
+        octets = sum(_octets(path) for path in self._files())
         disk = os.statvfs(self._journal.directory)
         free = disk.f_bavail * disk.f_frsize
         reserve = min(int(disk.f_blocks * disk.f_frsize * RESERVE_SHARE), RESERVE_OCTETS)
@@ -67,7 +67,7 @@ class DiskWatch:
 
     def _sync(self) -> None:
         written = self._journal.directory.glob(f"*-{self._journal.run}-*{SEGMENT}")
-        sizes = {path: path.stat().st_size for path in [*written, *self._journal.states()]}
+        sizes = {path: _octets(path) for path in [*written, *self._journal.states()]}
         for path, size in sizes.items():
             if self._synced.get(path) != size:
                 with suppress(FileNotFoundError):  # it was committed meanwhile
@@ -79,14 +79,23 @@ class DiskWatch:
     def _drop_old(self) -> None:
         horizon_s = time.time() - LATE_S
         for path in self._journal.directory.glob(f"*{LATE}*{SEGMENT}"):
-            if path.stat().st_mtime < horizon_s:
-                path.unlink(missing_ok=True)
-                self._journal.counters.segments_lost += 1
+            with suppress(FileNotFoundError):  # it was decoded meanwhile
+                if path.stat().st_mtime < horizon_s:
+                    path.unlink()
+                    self._journal.counters.segments_lost += 1
         kept = sorted((self._journal.directory / KEPT).glob(f"*{SEGMENT}"), key=lambda path: int(path.name.split("-")[0]))
-        octets = sum(path.stat().st_size for path in self._files())
+        octets = sum(_octets(path) for path in self._files())
         while kept and octets > self._max_octets:
-            octets -= kept[0].stat().st_size
+            octets -= _octets(kept[0])
             kept.pop(0).unlink()
 
     def _files(self) -> list[Path]:
         return [*self._journal.directory.glob("*.pcap"), *(self._journal.directory / KEPT).glob("*.pcap")]
+
+
+def _octets(path: Path) -> int:
+    """Octets of a file that may go at any time."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

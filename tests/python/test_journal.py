@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support import collecting, netflow5
+from support import collecting, netflow5, send
 
 ROUNDS = int(os.environ.get("FLOWFAST_SOAK_ROUNDS", "4"))
 """How often a process is killed: `make soak` asks for more."""
@@ -101,11 +101,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def send_one(port: int, datagram: bytes) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(datagram, ("127.0.0.1", port))
-
-
 @pytest.mark.parametrize("targets", [("parquet",), ("parquet", "arrow")])
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, targets):
     moments = random.Random(7)
@@ -117,7 +112,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, targets):
         with collecting(*flags) as running:
             running.wait_for("writing")
             if turn == 0:
-                send_one(port, TEMPLATE)
+                send(port, [TEMPLATE])
             sender = Sender(port, first)
             sender.start()
             time.sleep(moments.uniform(0.1, 2.5))

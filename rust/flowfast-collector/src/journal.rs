@@ -10,10 +10,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flowfast_decode::{Datagram, KeptMessage};
+use flowfast_decode::{Datagram, Decoder, DecoderOptions, KeptMessage, TemplateSummary};
 
+use crate::error::StartError;
 use crate::event::Segment;
 use crate::queue::Control;
+use crate::replay::read_datagrams;
 
 /// Octets that are written together.
 const BUFFER_OCTETS: usize = 256 << 10;
@@ -262,6 +264,26 @@ fn push_datagram(out: &mut Vec<u8>, datagram: &Datagram<'_>, teaches: bool) {
         SocketAddr::new(target, datagram.local_port),
         datagram.payload,
     );
+}
+
+/// Captures that could not be read to their end: the path, and a sentence without its subject.
+pub type CaptureFaults = Vec<(String, String)>;
+
+/// The templates that the exporters in these captures defined, and what was wrong with the captures.
+///
+/// # Errors
+/// None that a caller can bring about.
+pub fn known_templates(
+    captures: &[PathBuf],
+) -> Result<(Vec<TemplateSummary>, CaptureFaults), StartError> {
+    let mut decoder = Decoder::new(&DecoderOptions::default())?;
+    let mut faults = Vec::new();
+    for path in captures {
+        if let Err(fault) = read_datagrams(path, |datagram| decoder.learn(datagram)) {
+            faults.push((path.display().to_string(), fault.to_string()));
+        }
+    }
+    Ok((decoder.templates(), faults))
 }
 
 /// Whether a packet to this address only teaches.

@@ -26,7 +26,7 @@ mod worker;
 pub use collector::{Collector, CollectorOptions, Listen, Listener};
 pub use error::StartError;
 pub use event::{Batch, Event, IntervalEnd, Segment};
-pub use journal::JournalOptions;
+pub use journal::{CaptureFaults, JournalOptions, known_templates};
 pub use lane::Batching;
 pub use metrics::Counters;
 pub use queue::WhenFull;

@@ -32,7 +32,9 @@ mod template;
 mod wire;
 
 pub use batch::{TableBatch, TableKind};
-pub use decoder::{Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage};
+pub use decoder::{
+    Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, TemplateSummary,
+};
 pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, SetLoss, Warning};
 pub use schema::{FLOW_COLUMNS, FlowColumn, Profile, SchemaKind};

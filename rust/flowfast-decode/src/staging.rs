@@ -101,7 +101,7 @@ impl PlanStore {
 
     /// What a plan was made of.
     pub(crate) fn definition(&self, id: PlanId) -> Option<&Definition> {
-        Some(&self.slots.get(id.0)?.as_ref()?.definition)
+        self.slots.get(id.0)?.as_ref().map(|slot| &*slot.definition)
     }
 
     /// Refers to a plan once more.

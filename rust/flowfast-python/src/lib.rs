@@ -11,6 +11,7 @@ mod options;
 mod replay;
 mod schema;
 mod stats;
+mod templates;
 mod text;
 mod wait;
 
@@ -29,6 +30,8 @@ mod _core {
     use crate::replay::Replay;
     #[pymodule_export]
     use crate::schema::{flow_columns, table_schema};
+    #[pymodule_export]
+    use crate::templates::known_templates;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

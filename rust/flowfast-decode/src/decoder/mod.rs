@@ -27,6 +27,7 @@ use crate::template::types::LearnedTypes;
 pub use exporters::ExporterSummary;
 pub(crate) use exporters::SequenceUnit;
 pub use kept::KeptMessage;
+pub use templates::TemplateSummary;
 
 /// One UDP datagram as it was received.
 #[derive(Clone, Copy, Debug)]

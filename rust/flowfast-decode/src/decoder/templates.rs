@@ -1,13 +1,64 @@
 //! Templates and their plans.
 
+use std::net::IpAddr;
+
 use super::Decoder;
+use crate::batch::unmapped;
 use crate::error::Warning;
 use crate::plan::Layout;
 use crate::staging::PlanId;
 use crate::template::cache::{Lookup, Session, Stored};
-use crate::template::{Definition, RecordKind};
+use crate::template::{Definition, FieldSpecifier, RecordKind};
+
+/// A template, as one Transport Session defined it.
+#[derive(Clone, Debug)]
+pub struct TemplateSummary {
+    /// Source address.
+    pub exporter: IpAddr,
+    /// Source UDP port.
+    pub exporter_port: u16,
+    /// UDP port it arrived on.
+    pub local_port: u16,
+    /// `netflow_v9`, `ipfix`.
+    pub format: &'static str,
+    /// Observation Domain, or v9 Source ID.
+    pub domain: u32,
+    /// Template id.
+    pub template_id: u16,
+    /// Fields that are scope, and come first; 0: the template describes Flow Records.
+    pub scope_count: u16,
+    /// Name and length in octets of each field; a length of 65535 is variable.
+    pub fields: Vec<(String, u16)>,
+    /// When it was received last, nanoseconds since the UNIX epoch.
+    pub refreshed_ns: i64,
+}
 
 impl Decoder {
+    /// Every template in the cache.
+    pub fn templates(&self) -> Vec<TemplateSummary> {
+        let mut summaries = Vec::with_capacity(self.templates);
+        for (_, domain) in self.domains.iter() {
+            for (template_id, known) in domain.templates.iter() {
+                let Some(definition) = self.plans.definition(known.plan) else {
+                    continue;
+                };
+                let field = |field: &FieldSpecifier| (field.element.column_name(), field.length);
+                summaries.push(TemplateSummary {
+                    exporter: unmapped(domain.key.exporter),
+                    exporter_port: known.session.exporter_port,
+                    local_port: known.session.local_port,
+                    format: domain.key.format.name(),
+                    domain: domain.key.domain,
+                    template_id,
+                    scope_count: definition.scope_count,
+                    fields: definition.fields.iter().map(field).collect(),
+                    refreshed_ns: known.refreshed_ns,
+                });
+            }
+        }
+        summaries
+    }
+
     /// The plan of a fixed format's layout.
     pub(crate) fn fixed_plan(&self, layout_index: usize) -> PlanId {
         self.fixed_plans[layout_index]

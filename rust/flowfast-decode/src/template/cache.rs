@@ -19,12 +19,12 @@ pub(super) const MAX_SESSIONS: usize = 64;
 
 /// A template as one session defined it.
 #[derive(Clone, Copy, Debug)]
-struct SessionTemplate {
-    session: Session,
-    plan: PlanId,
+pub(crate) struct SessionTemplate {
+    pub(crate) session: Session,
+    pub(crate) plan: PlanId,
     /// What the template counts as.
     fields: usize,
-    refreshed_ns: i64,
+    pub(crate) refreshed_ns: i64,
 }
 
 /// One template id, as the sessions of an address define it.
@@ -214,6 +214,16 @@ impl TemplateCache {
             sessions.any(|known| known.session == session)
         });
         is_defined && self.lookup(session, template_id, now_ns, limits) != Lookup::Expired
+    }
+
+    /// Every template with its id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &SessionTemplate)> {
+        self.by_id.iter().flat_map(|(&template_id, definitions)| {
+            definitions
+                .sessions
+                .iter()
+                .map(move |known| (template_id, known))
+        })
     }
 
     /// All plans that its templates refer to.
