@@ -75,7 +75,11 @@ class Journal:
         for run in dead:
             for root in self.roots:
                 self._clean(root / INCOMPLETE, run)
-        left = [name for run in dead for name in self._segments() if _run(name) == run]
+        left = [name for name in self._segments() if _run(name) in dead]
+        # The segment of late sets is made when all targets have the rows of the one it comes from.
+        for done in [name for name in left if _late_segment(name) in left]:
+            (self.directory / done).unlink()
+            left.remove(done)
         self.put_back(left)
         if left:
             end = datetime.fromtimestamp(max((self.directory / name).stat().st_mtime for name in left), UTC)
@@ -113,10 +117,7 @@ class Journal:
             if len(reports) < len(self.roots):
                 return
             del self._reports[end.segment]
-        if all(reports):
-            self.counters.segments_committed += 1
-            self.retire(end.segment)
-        else:
+        if not (all(reports) and self._retired(end.segment)):
             self.put_back([end.segment])
         if end.has_new_templates:
             self.try_late()
@@ -128,22 +129,26 @@ class Journal:
             self._lock.notify_all()
 
     def retire(self, segment: str) -> None:
-        """Every target has the rows of a segment: it goes, or is kept. If that fails it is tried again."""
+        """Every target has the rows of a segment: it goes, or is kept. Raises OSError; then it is to be tried again."""
+        for root in self.roots:
+            if (manifest := manifest_of(root, segment)).exists():
+                carry_out(manifest)
+        self._keep_late(segment)
         path = self.directory / segment
-        try:
-            for root in self.roots:
-                if (manifest := manifest_of(root, segment)).exists():
-                    carry_out(manifest)
-            self._keep_late(segment)
-            if self._keep and LATE not in segment:
-                path.rename(self.directory / KEPT / segment)
-            else:
-                path.unlink(missing_ok=True)
-            sync(self.directory)
-        except OSError:
-            self.put_back([segment])
-            return
+        if self._keep and LATE not in segment:
+            path.rename(self.directory / KEPT / segment)
+        else:
+            path.unlink(missing_ok=True)
+        sync(self.directory)
         self._forget(segment, self.roots)
+
+    def _retired(self, segment: str) -> bool:
+        try:
+            self.retire(segment)
+        except OSError:
+            return False
+        self.counters.segments_committed += 1
+        return True
 
     def put_back(self, segments: Iterable[str]) -> None:
         """These are to be decoded again."""
@@ -159,7 +164,8 @@ class Journal:
                 self._lock.wait(timeout_s)
             if self._templates_came:
                 self._templates_came = False
-                self._to_decode += [name for name in self._segments() if LATE in name and name not in self._to_decode]
+                late = [name for name in self._segments() if LATE in name and _run(name) in self._locks]
+                self._to_decode += [name for name in late if name not in self._to_decode]
             self._to_decode.sort(key=lambda name: int(name.split("-")[0]))
             segment = self._to_decode.pop(0) if self._to_decode else None
             self.counters.segments_waiting = len(self._to_decode)
@@ -189,8 +195,8 @@ class Journal:
             temporary.unlink()
             return
         sync(temporary)
-        stem, _, generation = segment.removesuffix(SEGMENT).partition(LATE)
-        temporary.rename(self.directory / f"{stem}{LATE}{int(generation or 0) + 1}{SEGMENT}")
+        temporary.rename(self.directory / _late_segment(segment))
+        sync(self.directory)
 
     def _forget(self, segment: str, roots: Sequence[Path]) -> None:
         for root in roots:
@@ -203,7 +209,10 @@ class Journal:
     def _clean(self, incomplete: Path, run: str) -> None:
         """Name the files that a run's manifests decided, and remove its other unfinished ones."""
         for manifest in incomplete.glob(f"*-{run}-*.manifest"):
-            carry_out(manifest)
+            try:
+                carry_out(manifest)
+            except OSError:
+                return  # the recovery tries again
             if not (self.directory / f"{manifest.stem}{SEGMENT}").exists():
                 manifest.unlink()
         for temporary in [*incomplete.glob(f"*.{run}.tmp"), *incomplete.glob(f"*-{run}-*.manifest.tmp")]:
@@ -236,6 +245,12 @@ def captures_of_templates(directory: Path) -> list[Path]:
 def manifest_of(root: Path, segment: str) -> Path:
     """By whose being there a target has all rows of a segment."""
     return root / INCOMPLETE / f"{segment.removesuffix(SEGMENT)}.manifest"
+
+
+def _late_segment(segment: str) -> str:
+    """The segment that the sets of this one go to which no template came for."""
+    stem, _, generation = segment.removesuffix(SEGMENT).partition(LATE)
+    return f"{stem}{LATE}{int(generation or 0) + 1}{SEGMENT}"
 
 
 def _run(segment: str) -> str:

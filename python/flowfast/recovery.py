@@ -71,9 +71,9 @@ class Recovery:
         if LATE in segment and lacking and not rows:
             self._journal.late_of(segment).unlink(missing_ok=True)
             return  # no template came: another time
-        self._journal.counters.segments_recovered += 1
         self._journal.counters.records_recovered += rows
         self._journal.retire(segment)
+        self._journal.counters.segments_recovered += 1
         self._journal.try_late()
         what = "data sets whose template came late" if LATE in segment else "a segment that was not committed"
         logs.info("recovered", f"{plural(rows, 'record')} out of the journal: {what}", segment=segment, records=rows)
