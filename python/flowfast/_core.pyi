@@ -94,6 +94,7 @@ class Collector:
         cls,
         listen: Sequence[tuple[str, int, int, str]],
         *,
+        inherited: Sequence[tuple[int, str]] = (),
         schema: str = "flows",
         columns: Sequence[str] = ...,
         lenient: bool = False,
@@ -108,6 +109,7 @@ class Collector:
     ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
+        `inherited`: (descriptor, format) of UDP sockets that somebody else has bound; each gets a worker and is duplicated.
         Binds the sockets at once; reception begins with `start()`. `rcvbuf`: octets asked for per socket (0: flowfast's default).
         `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
         `journal`: (directory, run): datagrams are written there before they are decoded, into files whose names hold `run`. `state`:
@@ -125,6 +127,10 @@ class Collector:
         """The next event, waiting without the GIL; None after `timeout_s`, or at once when all workers have stopped and the queue is empty."""
     def stop(self) -> None:
         """Ask the workers to read what the kernel still holds, flush and stop. `next_event` goes on giving events until `finished`."""
+    def rotate(self, rotate_s: int | None = None) -> None:
+        """End the present rotation interval now, with its `IntervalEnd`; later ones last `rotate_s` seconds, or as long as before."""
+    def set_when_full(self, when_full: str) -> None:
+        """What to do from now on with rows that find the queue full: `drop` or `block`."""
     @property
     def finished(self) -> bool:
         """All workers have stopped and the queue is empty."""

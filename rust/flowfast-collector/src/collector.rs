@@ -1,6 +1,7 @@
 //! Listeners, their workers, and the consumer's view of both.
 
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,8 +50,10 @@ impl Listen {
 /// Where to listen, how to decode, and what to do with the rows.
 #[derive(Clone, Debug)]
 pub struct CollectorOptions {
-    /// At least one.
+    /// What to bind.
     pub listen: Vec<Listen>,
+    /// Sockets that somebody else has bound and handed over. One worker each; those of one address make one listener.
+    pub inherited: Vec<Inherited>,
     /// How to decode.
     pub decoder: DecoderOptions,
     /// When batches close.
@@ -65,6 +68,15 @@ pub struct CollectorOptions {
     pub journal: Option<JournalOptions>,
     /// Captures, segments of a journal among them, to learn templates and options data from before a socket is bound.
     pub state: Vec<PathBuf>,
+}
+
+/// A bound UDP socket of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited {
+    /// Its descriptor, which is duplicated and stays the caller's.
+    pub descriptor: RawFd,
+    /// Protocols that it takes.
+    pub format: ListenFormat,
 }
 
 /// A listener as it was bound.
@@ -97,11 +109,9 @@ impl Collector {
     /// # Errors
     /// Unknown columns; sockets that cannot be bound.
     pub fn bind(options: &CollectorOptions) -> Result<Self, StartError> {
-        let workers = options
-            .listen
-            .iter()
-            .map(|listen| listen.workers.max(1))
-            .sum();
+        let inherited = inherit(options)?;
+        let groups = groups(options, &inherited);
+        let workers = groups.iter().map(|(_, workers)| workers).sum();
         let (consumer, seats) = Consumer::new(workers, options.queue_batches, options.when_full);
         let decoder = DecoderOptions {
             journaled: options.journal.is_some(),
@@ -116,24 +126,36 @@ impl Collector {
             Ok::<_, StartError>(lane)
         };
         let mut lanes = seats.into_iter().map(lane).collect::<Result<Vec<_>, _>>()?;
-        let state_faults = learn(&mut lanes, options);
+        let state_faults = learn(&mut lanes, &groups, options);
+        let mut bound = bind_all(options)?;
+        bound.extend(inherited);
 
         let mut lanes = lanes.into_iter();
         let mut listeners = Vec::new();
         let mut waiting = Vec::new();
-        for listen in &options.listen {
-            let (listener, receivers) = open(listen, waiting.len(), options)?;
-            let worker = |(receiver, lane)| Worker {
-                receiver,
+        for (format, bound) in bound {
+            let listener = Listener {
+                listen: Listen {
+                    address: bound.address,
+                    workers: bound.sockets.len(),
+                    format,
+                },
+                first_worker: waiting.len(),
+                rcvbuf_requested: rcvbuf(options),
+                rcvbuf_granted: bound.rcvbuf_granted,
+                steering: bound.steering,
+            };
+            let worker = |(socket, lane)| Worker {
+                receiver: Receiver::new(socket),
                 lane,
-                format: listen.format,
+                format,
                 local_port: listener.listen.address.port(),
                 // The kernel grants as much again for its bookkeeping, of which large datagrams take little.
                 kernel_queue_octets: 2 * listener.rcvbuf_granted,
                 control: consumer.control.clone(),
                 kernel_drops: 0,
             };
-            waiting.extend(receivers.into_iter().zip(&mut lanes).map(worker));
+            waiting.extend(bound.sockets.into_iter().zip(&mut lanes).map(worker));
             listeners.push(listener);
         }
         Ok(Self {
@@ -182,6 +204,17 @@ impl Collector {
         self.take_waiting();
     }
 
+    /// Ends the interval of every worker now, with an event as at its regular end; later ones last `rotate_s` seconds (0: for ever), or
+    /// as long as before. No row is lost or doubled by it.
+    pub fn rotate(&self, rotate_s: Option<u32>) {
+        self.consumer.control.rotate(rotate_s);
+    }
+
+    /// What to do from now on with rows that find the queue full.
+    pub fn set_when_full(&self, when_full: WhenFull) {
+        self.consumer.control.set_when_full(when_full);
+    }
+
     /// All workers have stopped, and every event has been taken.
     pub fn finished(&self) -> bool {
         self.waiting().is_empty() && self.consumer.finished()
@@ -228,18 +261,36 @@ impl Drop for Collector {
     }
 }
 
+/// A listener's sockets, and the protocols it takes.
+type Opened = (ListenFormat, socket::BoundSockets);
+
+/// Port and workers of each listener: those to bind, then those inherited.
+fn groups(options: &CollectorOptions, inherited: &[Opened]) -> Vec<(u16, usize)> {
+    let to_bind = options
+        .listen
+        .iter()
+        .map(|listen| (listen.address.port(), listen.workers.max(1)));
+    let given = inherited
+        .iter()
+        .map(|(_, bound)| (bound.address.port(), bound.sockets.len()));
+    to_bind.chain(given).collect()
+}
+
 /// Teaches each lane what the files say of its Exporters.
-fn learn(lanes: &mut [Lane], options: &CollectorOptions) -> Vec<(String, String)> {
+fn learn(
+    lanes: &mut [Lane],
+    groups: &[(u16, usize)],
+    options: &CollectorOptions,
+) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     for path in &options.state {
         let read = read_datagrams(path, |datagram| {
-            let is_ours = |listen: &&Listen| listen.address.port() == datagram.local_port;
-            let any_is_ours = options.listen.iter().any(|listen| is_ours(&listen));
+            let is_ours = |port: u16| port == datagram.local_port;
+            let any_is_ours = groups.iter().any(|&(port, _)| is_ours(port));
             let mut first = 0;
-            for listen in &options.listen {
-                let workers = listen.workers.max(1);
+            for &(port, workers) in groups {
                 // A port that nobody listens on any more may have been replaced by any other.
-                if !any_is_ours || is_ours(&listen) {
+                if !any_is_ours || is_ours(port) {
                     lanes[first + worker_of(datagram.exporter, workers)].learn(datagram);
                 }
                 first += workers;
@@ -252,42 +303,45 @@ fn learn(lanes: &mut [Lane], options: &CollectorOptions) -> Vec<(String, String)
     faults
 }
 
-/// A listener and its sockets.
-fn open(
-    listen: &Listen,
-    first_worker: usize,
-    options: &CollectorOptions,
-) -> Result<(Listener, Vec<Receiver>), StartError> {
-    let workers = listen.workers.max(1);
-    let rcvbuf_requested = match options.rcvbuf {
+/// The sockets to bind.
+fn bind_all(options: &CollectorOptions) -> Result<Vec<Opened>, StartError> {
+    let (rcvbuf, timeout) = (rcvbuf(options), receive_timeout(options));
+    let bind = |listen: &Listen| {
+        socket::bind(listen.address, listen.workers.max(1), rcvbuf, timeout)
+            .map(|bound| (listen.format, bound))
+            .map_err(|source| StartError::Bind {
+                uri: listen.uri(),
+                source,
+            })
+    };
+    options.listen.iter().map(bind).collect()
+}
+
+/// The sockets inherited, by address.
+fn inherit(options: &CollectorOptions) -> Result<Vec<Opened>, StartError> {
+    let (rcvbuf, timeout) = (rcvbuf(options), receive_timeout(options));
+    let mut all: Vec<Opened> = Vec::new();
+    for &Inherited { descriptor, format } in &options.inherited {
+        let (address, socket) =
+            socket::adopt(descriptor, rcvbuf, timeout).map_err(|source| StartError::Bind {
+                uri: format!("descriptor {descriptor}"),
+                source,
+            })?;
+        let same = |(known, bound): &&mut Opened| *known == format && bound.address == address;
+        match all.iter_mut().find(same) {
+            Some((_, bound)) => bound.join(socket),
+            None => all.push((format, socket::BoundSockets::one(address, socket))),
+        }
+    }
+    Ok(all)
+}
+
+/// Receive buffer to ask for.
+fn rcvbuf(options: &CollectorOptions) -> usize {
+    match options.rcvbuf {
         0 => DEFAULT_RCVBUF,
         octets => octets,
-    };
-    let bound = socket::bind(
-        listen.address,
-        workers,
-        rcvbuf_requested,
-        receive_timeout(options),
-    )
-    .map_err(|source| StartError::Bind {
-        uri: listen.uri(),
-        source,
-    })?;
-    let listener = Listener {
-        listen: Listen {
-            address: bound.address,
-            workers,
-            format: listen.format,
-        },
-        first_worker,
-        rcvbuf_requested,
-        rcvbuf_granted: bound.rcvbuf_granted,
-        steering: bound.steering,
-    };
-    Ok((
-        listener,
-        bound.sockets.into_iter().map(Receiver::new).collect(),
-    ))
+    }
 }
 
 /// Short enough to close batches about in time.

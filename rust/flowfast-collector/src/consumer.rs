@@ -36,10 +36,10 @@ impl Consumer {
     /// A consumer with a queue of so many flushes, and the seats of its workers.
     pub(crate) fn new(workers: usize, flushes: usize, when_full: WhenFull) -> (Self, Vec<Seat>) {
         let (sender, inbox) = queue::queue(flushes);
-        let control = Arc::<Control>::default();
+        let control = Arc::new(Control::new(when_full));
         let boards: Vec<_> = (0..workers).map(|_| Arc::<Board>::default()).collect();
         let seat = |(worker, board): (usize, &Arc<Board>)| Seat {
-            outbox: Outbox::new(worker, sender.clone(), Arc::clone(&control), when_full),
+            outbox: Outbox::new(worker, sender.clone(), Arc::clone(&control)),
             board: Arc::clone(board),
         };
         let seats = boards.iter().enumerate().map(seat).collect();

@@ -58,6 +58,8 @@ pub(crate) struct Lane {
     pub(crate) late: Option<PathBuf>,
     /// Rows of the interval that the queue had no room for, and that the journal may give again.
     rows_missing: u64,
+    /// Rotations asked for by the consumer that were done.
+    rotations: u32,
     /// When the oldest pending row was received.
     oldest_ns: Option<i64>,
     pub(crate) own: WorkerCounters,
@@ -116,6 +118,7 @@ impl Lane {
             journal: None,
             late: None,
             rows_missing: 0,
+            rotations: 0,
             oldest_ns: None,
             own: WorkerCounters::default(),
             outbox: seat.outbox,
@@ -131,6 +134,7 @@ impl Lane {
 
     /// The time is now this: closes the interval and the batch that it ends. Call before the datagrams of that time.
     pub(crate) fn advance(&mut self, now_ns: i64) {
+        self.rotate_if_told();
         match self.interval {
             Some(interval) if interval.contains(now_ns) => {
                 if let (Some(oldest_ns), Some(age_ns)) = (self.oldest_ns, self.batching.age_ns)
@@ -144,6 +148,20 @@ impl Lane {
                 self.end_interval();
                 self.interval = Some(Interval::of(now_ns, self.batching.rotate_s));
             }
+        }
+    }
+
+    /// Ends the interval if the consumer has asked for it; the next [`Self::advance`] begins one of the length that then holds.
+    fn rotate_if_told(&mut self) {
+        let rotations = self.outbox.control().rotations();
+        if rotations == self.rotations {
+            return;
+        }
+        self.rotations = rotations;
+        self.flush();
+        self.end_interval();
+        if let Some(rotate_s) = self.outbox.control().rotate_s() {
+            self.batching.rotate_s = rotate_s;
         }
     }
 
@@ -253,6 +271,7 @@ impl Lane {
     /// Publishes the counters, and tries again what waits for room in the queue.
     pub(crate) fn publish(&mut self, now_ns: i64) {
         self.outbox.send_waiting_ends();
+        self.own.heartbeats += 1;
         self.published_ns = now_ns;
         *self.board.snapshot() = self.snapshot();
         if has_passed(

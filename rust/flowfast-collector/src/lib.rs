@@ -23,7 +23,7 @@ mod queue;
 mod replay;
 mod worker;
 
-pub use collector::{Collector, CollectorOptions, Listen, Listener};
+pub use collector::{Collector, CollectorOptions, Inherited, Listen, Listener};
 pub use error::StartError;
 pub use event::{Batch, Event, IntervalEnd, Segment};
 pub use journal::{CaptureFaults, JournalOptions, known_templates};

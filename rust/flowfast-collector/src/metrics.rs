@@ -51,6 +51,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) datagrams_unjournaled: u64,
     pub(crate) journal_octets: u64,
     pub(crate) journal_errors: u64,
+    /// Publications of these counters: a worker that is stuck has no more of them.
+    pub(crate) heartbeats: u64,
 }
 
 impl WorkerCounters {
@@ -120,6 +122,7 @@ impl WorkerCounters {
             plain("datagrams_unjournaled", self.datagrams_unjournaled),
             plain("journal_octets", self.journal_octets),
             plain("journal_errors", self.journal_errors),
+            plain("heartbeats", self.heartbeats),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! The bounded queue between workers and consumer, and what happens when it is full.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,49 @@ pub(crate) struct Control {
     stopping: AtomicBool,
     abandoned: AtomicBool,
     journal_paused: AtomicBool,
+    /// Rows that find the queue full wait for room.
+    blocking: AtomicBool,
+    /// How often the workers were told to end their interval.
+    rotations: AtomicU32,
+    /// Seconds of the intervals after the latest of these rotations, if they change; else [`UNCHANGED`].
+    rotate_s: AtomicU32,
 }
 
+/// No rotation is so long.
+const UNCHANGED: u32 = u32::MAX;
+
 impl Control {
+    pub(crate) fn new(when_full: WhenFull) -> Self {
+        let control = Self::default();
+        control.set_when_full(when_full);
+        control.rotate_s.store(UNCHANGED, Ordering::Relaxed);
+        control
+    }
+
+    pub(crate) fn set_when_full(&self, when_full: WhenFull) {
+        self.blocking
+            .store(when_full == WhenFull::Block, Ordering::Relaxed);
+    }
+
+    /// End the present interval now; later ones last so many seconds, or as long as before.
+    pub(crate) fn rotate(&self, rotate_s: Option<u32>) {
+        if let Some(rotate_s) = rotate_s {
+            self.rotate_s.store(rotate_s, Ordering::Relaxed);
+        }
+        // Whoever sees the new count also sees the length that was stored before it.
+        self.rotations.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often [`Self::rotate`] was called.
+    pub(crate) fn rotations(&self) -> u32 {
+        self.rotations.load(Ordering::Acquire)
+    }
+
+    /// Seconds of an interval, if they were changed.
+    pub(crate) fn rotate_s(&self) -> Option<u32> {
+        Some(self.rotate_s.load(Ordering::Relaxed)).filter(|&rotate_s| rotate_s != UNCHANGED)
+    }
+
     /// Read what is there, flush, stop.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -52,6 +92,10 @@ impl Control {
 
     pub(crate) fn journal_paused(&self) -> bool {
         self.journal_paused.load(Ordering::Relaxed)
+    }
+
+    fn blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stopping(&self) -> bool {
@@ -101,28 +145,26 @@ pub(crate) struct Outbox {
     worker: usize,
     sender: Sender<Item>,
     control: Arc<Control>,
-    when_full: WhenFull,
     waiting_ends: VecDeque<IntervalEnd>,
 }
 
 impl Outbox {
-    pub(crate) fn new(
-        worker: usize,
-        sender: Sender<Item>,
-        control: Arc<Control>,
-        when_full: WhenFull,
-    ) -> Self {
+    pub(crate) fn new(worker: usize, sender: Sender<Item>, control: Arc<Control>) -> Self {
         Self {
             worker,
             sender,
             control,
-            when_full,
             waiting_ends: VecDeque::new(),
         }
     }
 
     pub(crate) fn worker(&self) -> usize {
         self.worker
+    }
+
+    /// What the consumer asks of the worker.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Send the rows of one flush, whole or not at all.
@@ -177,7 +219,7 @@ impl Outbox {
                 return Sent::Closed;
             }
             // Once stopping there is no socket to keep reading, so the last rows may wait for the consumer.
-            if self.when_full == WhenFull::Drop && !self.control.stopping() {
+            if !self.control.blocking() && !self.control.stopping() {
                 return match self.sender.try_send(item) {
                     Ok(()) => Sent::Queued,
                     Err(TrySendError::Full(_)) => Sent::QueueFull,

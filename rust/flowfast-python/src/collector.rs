@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use flowfast_collector::{CollectorOptions, JournalOptions, Listen, ListenFormat, WhenFull};
+use flowfast_collector::{
+    CollectorOptions, Inherited, JournalOptions, Listen, ListenFormat, WhenFull,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -14,11 +16,13 @@ use crate::stats::{counters_dict, exporters_list};
 use crate::wait;
 
 /// What `stats()` tells of each worker.
-const WORKER_COUNTERS: [&str; 7] = [
+const WORKER_COUNTERS: [&str; 9] = [
+    "heartbeats",
     "datagrams_received",
     "octets_received",
     "trains_received",
     "kernel_drops",
+    "receive_errors",
     "records_decoded",
     "records_queued",
     "records_dropped",
@@ -33,16 +37,17 @@ impl Collector {
     #[new]
     #[pyo3(
         signature = (
-            listen, *, schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
+            listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
             batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new()
         ),
-        text_signature = "(listen, *, schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
+        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
             batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=())"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
         py: Python<'_>,
         listen: Vec<(String, u16, usize, String)>,
+        inherited: Vec<(i32, String)>,
         schema: &str,
         columns: Option<Vec<String>>,
         lenient: bool,
@@ -57,20 +62,20 @@ impl Collector {
     ) -> PyResult<Self> {
         let options = CollectorOptions {
             listen: listen.iter().map(listener).collect::<PyResult<_>>()?,
+            inherited: inherited
+                .iter()
+                .map(|(descriptor, format)| {
+                    Ok(Inherited {
+                        descriptor: *descriptor,
+                        format: listen_format(format)?,
+                    })
+                })
+                .collect::<PyResult<_>>()?,
             decoder: decoder_options(schema, columns, lenient)?,
             batching: batching(rotate_s, batch_rows, Some(batch_age_ms)),
             rcvbuf,
             queue_batches,
-            when_full: match when_full {
-                "drop" => WhenFull::Drop,
-                "block" => WhenFull::Block,
-                _ => {
-                    let message = format!(
-                        "unknown `when_full`: `{when_full}`\nhint: it is `drop` or `block`"
-                    );
-                    return Err(PyValueError::new_err(message));
-                }
-            },
+            when_full: parse_when_full(when_full)?,
             journal: journal.map(|(directory, run)| JournalOptions { directory, run }),
             state,
         };
@@ -126,6 +131,18 @@ impl Collector {
         self.0.stop();
     }
 
+    /// End the present rotation interval now, with its `IntervalEnd`; later ones last `rotate_s` seconds, or as long as before.
+    #[pyo3(signature = (rotate_s=None))]
+    fn rotate(&self, rotate_s: Option<u32>) {
+        self.0.rotate(rotate_s);
+    }
+
+    /// What to do from now on with rows that find the queue full: `drop` or `block`.
+    fn set_when_full(&self, when_full: &str) -> PyResult<()> {
+        self.0.set_when_full(parse_when_full(when_full)?);
+        Ok(())
+    }
+
     /// All workers have stopped and the queue is empty.
     #[getter]
     fn finished(&self) -> bool {
@@ -177,7 +194,15 @@ fn listener((address, port, workers, format): &(String, u16, usize, String)) -> 
             "a listener needs at least one worker",
         ));
     }
-    let format = match format.as_str() {
+    Ok(Listen {
+        address: SocketAddr::new(ip, *port),
+        workers: *workers,
+        format: listen_format(format)?,
+    })
+}
+
+fn listen_format(format: &str) -> PyResult<ListenFormat> {
+    Ok(match format {
         "any" => ListenFormat::Any,
         "netflow" => ListenFormat::Netflow,
         "sflow" => ListenFormat::Sflow,
@@ -187,10 +212,15 @@ fn listener((address, port, workers, format): &(String, u16, usize, String)) -> 
             );
             return Err(PyValueError::new_err(message));
         }
-    };
-    Ok(Listen {
-        address: SocketAddr::new(ip, *port),
-        workers: *workers,
-        format,
     })
+}
+
+fn parse_when_full(when_full: &str) -> PyResult<WhenFull> {
+    match when_full {
+        "drop" => Ok(WhenFull::Drop),
+        "block" => Ok(WhenFull::Block),
+        _ => Err(PyValueError::new_err(format!(
+            "unknown `when_full`: `{when_full}`\nhint: it is `drop` or `block`"
+        ))),
+    }
 }

@@ -135,6 +135,30 @@ fn batches_never_span_an_interval() {
 }
 
 #[test]
+fn a_rotation_that_is_asked_for_ends_the_interval_and_may_change_the_length() {
+    let (mut lane, consumer) = lane(batching(60, 100), 9, WhenFull::Block);
+    let at = |second| second * NS_PER_S;
+    feed(&mut lane, &netflow5(1), at(121));
+    consumer.control.rotate(None);
+    feed(&mut lane, &netflow5(2), at(122));
+    feed(&mut lane, &netflow5(3), at(179));
+    consumer.control.rotate(Some(3600));
+    lane.advance(at(181)); // without a datagram, too
+    feed(&mut lane, &netflow5(4), at(240));
+    lane.finish();
+    let expected = [
+        Seen::Rows(120, 1),
+        Seen::End(120),
+        Seen::Rows(120, 2),
+        Seen::End(120),
+        Seen::Rows(0, 1),
+        Seen::End(0),
+    ];
+    assert_eq!(events(&consumer), expected);
+    assert_adds_up(&consumer);
+}
+
+#[test]
 fn intervals_before_the_epoch_start_at_a_multiple_too() {
     assert_eq!(Interval::of(-1, 60).start_s, -60);
     assert_eq!(Interval::of(i64::MIN, 60).start_s.rem_euclid(60), 0);

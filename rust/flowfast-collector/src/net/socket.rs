@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -22,6 +22,51 @@ pub(crate) struct BoundSockets {
     pub(crate) rcvbuf_granted: usize,
     /// The kernel chooses the socket by source address.
     pub(crate) steering: bool,
+}
+
+impl BoundSockets {
+    /// One socket that is bound already.
+    pub(crate) fn one(address: SocketAddr, socket: Socket) -> Self {
+        let rcvbuf_granted = granted(&socket).unwrap_or_default();
+        Self {
+            sockets: vec![socket],
+            address,
+            rcvbuf_granted,
+            steering: false,
+        }
+    }
+
+    /// Adds a socket that was bound to the same address (SO_REUSEPORT) after those before it, and steers anew.
+    pub(crate) fn join(&mut self, socket: Socket) {
+        self.rcvbuf_granted = self
+            .rcvbuf_granted
+            .min(granted(&socket).unwrap_or_default());
+        self.sockets.push(socket);
+        self.steering = steer(&self.sockets);
+    }
+}
+
+/// Take over a UDP socket that somebody else has bound (systemd's socket activation), by a duplicate of its descriptor.
+pub(crate) fn adopt(
+    descriptor: RawFd,
+    rcvbuf: usize,
+    receive_timeout: Duration,
+) -> io::Result<(SocketAddr, Socket)> {
+    let socket = Socket::from(sys::duplicate(descriptor)?);
+    if socket.r#type()? != Type::DGRAM {
+        return Err(io::Error::from_raw_os_error(libc::EPROTOTYPE));
+    }
+    let address = socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?;
+    socket.set_nonblocking(false)?;
+    if granted(&socket)? < rcvbuf {
+        // Without the privilege it keeps what it has: SO_RCVBUF could make it smaller (net.core.rmem_max).
+        let _ = sys::force_receive_buffer(socket.as_fd(), octets(rcvbuf));
+    }
+    prepare(&socket, receive_timeout)?;
+    Ok((address, socket))
 }
 
 /// Bind `workers` sockets to one address; port 0 takes a free one. Reads of these sockets give up after `receive_timeout`.
@@ -56,15 +101,12 @@ pub(crate) fn bind(
             socket.bind(&address.into())?;
             sockets.push(socket);
         }
-        let program =
-            steer::program(u32::try_from(workers).map_err(|_| io::ErrorKind::InvalidInput)?);
-        steering = sys::attach_reuseport_program(sockets[0].as_fd(), &program).is_ok();
+        steering = steer(&sockets);
         for socket in &sockets {
             socket.detach_filter()?;
         }
     }
-    // The kernel doubles what is asked, to pay for its own bookkeeping, and reports the double (socket(7)).
-    let rcvbuf_granted = sockets[0].recv_buffer_size()? / 2;
+    let rcvbuf_granted = granted(&sockets[0])?;
     Ok(BoundSockets {
         sockets,
         address,
@@ -83,15 +125,36 @@ fn open(address: SocketAddr, rcvbuf: usize, receive_timeout: Duration) -> io::Re
         // `::` takes IPv4, too (FF-TR-11).
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
-    let octets = i32::try_from(rcvbuf).unwrap_or(i32::MAX / 2);
-    if sys::force_receive_buffer(socket.as_fd(), octets).is_err() {
+    if sys::force_receive_buffer(socket.as_fd(), octets(rcvbuf)).is_err() {
         // Never fails for being too large: the kernel grants what net.core.rmem_max allows, and we report that.
         socket.set_recv_buffer_size(rcvbuf)?;
     }
+    prepare(&socket, receive_timeout)?;
+    Ok(socket)
+}
+
+/// What a worker needs of its socket, whoever bound it.
+fn prepare(socket: &Socket, receive_timeout: Duration) -> io::Result<()> {
     // A kernel without UDP_GRO gives single datagrams, which are received just as well.
     let _ = sys::enable_udp_gro(socket.as_fd());
-    socket.set_read_timeout(Some(receive_timeout))?;
-    Ok(socket)
+    socket.set_read_timeout(Some(receive_timeout))
+}
+
+/// Let the kernel choose among these sockets of one address by source address; whether it does.
+fn steer(sockets: &[Socket]) -> bool {
+    u32::try_from(sockets.len()).is_ok_and(|workers| {
+        sys::attach_reuseport_program(sockets[0].as_fd(), &steer::program(workers)).is_ok()
+    })
+}
+
+/// Octets of receive buffer, in the unit of `net.core.rmem_max`.
+fn granted(socket: &Socket) -> io::Result<usize> {
+    // The kernel doubles what is asked, to pay for its own bookkeeping, and reports the double (socket(7)).
+    Ok(socket.recv_buffer_size()? / 2)
+}
+
+fn octets(rcvbuf: usize) -> i32 {
+    i32::try_from(rcvbuf).unwrap_or(i32::MAX / 2)
 }
 
 /// Turn datagrams away until all sockets of the group are bound: those that came before the steering program is in place

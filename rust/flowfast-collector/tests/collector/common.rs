@@ -28,6 +28,7 @@ pub(crate) fn options(workers: usize, format: ListenFormat) -> CollectorOptions 
             workers,
             format,
         }],
+        inherited: Vec::new(),
         decoder: decoder_options(),
         batching: Batching {
             rotate_s: 0,

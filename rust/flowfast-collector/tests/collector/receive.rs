@@ -1,6 +1,7 @@
 //! Receiving on real sockets: everything that is sent is read, dropped by the kernel, or discarded, and counted once.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::common::{
@@ -9,7 +10,7 @@ use crate::common::{
 };
 use crate::payload::netflow5;
 use flowfast_collector::{
-    Collector, CollectorOptions, Counters, Event, ListenFormat, StartError, WhenFull,
+    Collector, CollectorOptions, Counters, Event, Inherited, ListenFormat, StartError, WhenFull,
 };
 
 /// Datagrams that reached the socket: read, or dropped by the kernel.
@@ -132,6 +133,107 @@ fn a_receive_buffer_is_reported_as_granted() {
     );
     let collector = Collector::bind(&options(1, ListenFormat::Any)).unwrap();
     assert_eq!(collector.listeners()[0].rcvbuf_requested, 32 << 20);
+}
+
+fn inheriting(descriptors: &[i32]) -> CollectorOptions {
+    let inherited = |&descriptor| Inherited {
+        descriptor,
+        format: ListenFormat::Any,
+    };
+    CollectorOptions {
+        listen: Vec::new(),
+        inherited: descriptors.iter().map(inherited).collect(),
+        ..options(1, ListenFormat::Any)
+    }
+}
+
+#[test]
+fn sockets_bound_by_others_are_taken_over_with_what_they_hold() {
+    let given: Vec<_> = (0..2)
+        .map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
+        .collect();
+    given[1].set_nonblocking(true).unwrap(); // as whoever gives it may have left it
+    let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    for socket in &given {
+        peer.send_to(&netflow5(1), socket.local_addr().unwrap())
+            .unwrap();
+    }
+    let descriptors: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).collect();
+    let collector = Collector::bind(&inheriting(&descriptors)).unwrap();
+    let addresses: Vec<_> = collector
+        .listeners()
+        .iter()
+        .map(|listener| listener.listen.address)
+        .collect();
+    assert_eq!(
+        addresses,
+        given
+            .iter()
+            .map(|socket| socket.local_addr().unwrap())
+            .collect::<Vec<_>>()
+    );
+    collector.start().unwrap();
+    drop(given); // the collector has descriptors of its own
+    peer.send_to(&netflow5(2), addresses[0]).unwrap();
+    collector.stop();
+    let (batches, _) = drain_collector(&collector);
+    assert_eq!(rows(&batches), 3);
+    assert_adds_up(&collector.counters());
+}
+
+#[test]
+fn inherited_sockets_of_one_address_are_steered_by_exporter() {
+    let group: Vec<_> = {
+        let open = |address: std::net::SocketAddr| {
+            let socket =
+                socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None).unwrap();
+            socket.set_reuse_port(true).unwrap();
+            socket.bind(&address.into()).unwrap();
+            socket
+        };
+        let first = open((Ipv4Addr::LOCALHOST, 0).into());
+        let address = first.local_addr().unwrap().as_socket().unwrap();
+        vec![first, open(address), open(address)]
+    };
+    let descriptors: Vec<_> = group.iter().map(AsRawFd::as_raw_fd).collect();
+    let collector = Collector::bind(&inheriting(&descriptors)).unwrap();
+    let [listener] = collector.listeners() else {
+        panic!("one listener: {:?}", collector.listeners());
+    };
+    assert_eq!((listener.listen.workers, listener.steering), (3, true));
+    collector.start().unwrap();
+    drop(group);
+    for _ in 0..20 {
+        sender(&collector, Ipv4Addr::new(127, 0, 0, 7)) // another source port each time
+            .send(&netflow5(1))
+            .unwrap();
+    }
+    collector.stop();
+    let (batches, _) = drain_collector(&collector);
+    assert_eq!(
+        rows_by_worker(&batches).into_values().collect::<Vec<_>>(),
+        [20]
+    );
+}
+
+#[test]
+fn what_is_no_udp_socket_is_refused() {
+    let tcp = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (stream, _peer) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    for descriptor in [
+        tcp.as_raw_fd(),
+        stream.as_raw_fd(),
+        file.as_raw_fd(),
+        -1,
+        1 << 20,
+    ] {
+        let refused = Collector::bind(&inheriting(&[descriptor]));
+        assert!(
+            matches!(refused, Err(StartError::Bind { .. })),
+            "descriptor {descriptor}"
+        );
+    }
 }
 
 #[test]
