@@ -3,6 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from time import monotonic, sleep
 from typing import Protocol
 
 from flowfast._core import Batch, IntervalEnd
@@ -15,6 +16,10 @@ QUEUE_ROWS = 1 << 20
 """Rows that wait before a sink: what a slow one may hold in memory."""
 POLL_S = 0.1
 """How long nothing else happens while an event, room in a queue or a thread's end is waited for."""
+RETRY_S = (0.1, 5.0)
+"""Pause before the first retry of a write that the operating system refused; it doubles up to the second."""
+LAST_PATIENCE_S = 5.0
+"""How long a sink that fails is still retried once no more rows come."""
 
 Event = Batch | IntervalEnd
 
@@ -33,6 +38,9 @@ class Source(Protocol):
 class SinkRunner:
     """A sink with its thread, its queue and its ledger.
 
+    What the operating system refuses (a full disk, a directory that is gone, a permission) is tried again until it works, while later rows
+    wait in the queue; rows that then find it full are dropped and counted, so memory stays bounded and the other sinks wait for nothing.
+
     `journal`: the journal that gives rows again which the sink, of rotating files then, could not take.
     """
 
@@ -45,7 +53,8 @@ class SinkRunner:
         self._queue_rows = queue_rows
         self._queue: deque[Event] = deque()
         self._rows = 0
-        self._ending = False
+        self._ending_s: float | None = None
+        self._taken = 0
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"sink {account.target}", daemon=True)
 
@@ -73,6 +82,16 @@ class SinkRunner:
             self.account.records_handed += event.num_rows
             self._miss(event)
 
+    @property
+    def beats(self) -> int:
+        """Grows whenever the sink takes something, or refuses it: while it stays the same and rows wait, the sink is stuck."""
+        return self._taken + self.account.errors
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows in the queue."""
+        return self._rows
+
     def wait_for_room(self, timeout_s: float) -> None:
         """Wait for the queue to change, `timeout_s` at most."""
         with self._changed:
@@ -81,7 +100,7 @@ class SinkRunner:
     def end(self) -> None:
         """No more events will come: the sink closes when it has taken the queued ones."""
         with self._changed:
-            self._ending = True
+            self._ending_s = monotonic()
             self._changed.notify_all()
 
     def join(self, timeout_s: float) -> bool:
@@ -91,26 +110,51 @@ class SinkRunner:
 
     def _run(self) -> None:
         while (event := self._take()) is not None:
-            try:
-                self._give(event)
-            except TargetLost as error:
-                self.lost = error
-                self.account.lost(_rows(event), error)
-            except Exception as error:  # a sink may be anybody's: whatever it raises, its rows are counted and the others go on
-                if self._journal is None or isinstance(event, IntervalEnd):
-                    self.account.lost(_rows(event), error)
-                else:
-                    self.account.fault(error)
-                    self._miss(event)
+            self._give_until_taken(event)
+            self._taken += 1
         try:
             self._sink.close()
         except Exception as error:
             self.account.lost(self.account.records_in_flight, error)
 
+    def _give_until_taken(self, event: Event) -> None:
+        pause_s, longest_s = RETRY_S
+        while True:
+            try:
+                self._give(event)
+                return self.account.took()
+            except TargetLost as error:
+                self.lost = error
+                return self.account.lost(_rows(event), error)
+            except OSError as error:
+                if not self._may_retry_after(pause_s):
+                    return self._give_up(event, error)
+                self.account.retrying(error)
+                pause_s = min(2 * pause_s, longest_s)
+            except Exception as error:  # a sink may be anybody's: whatever it raises, its rows are counted and the others go on
+                return self._give_up(event, error)
+
+    def _give_up(self, event: Event, error: Exception) -> None:
+        if self._journal is None or isinstance(event, IntervalEnd):
+            self.account.lost(_rows(event), error)
+        else:
+            self.account.fault(error)
+            self._miss(event)
+
+    def _may_retry_after(self, pause_s: float) -> bool:
+        """Wait before a retry; False, at once, if no more rows come and there was time enough."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ending_s is not None, pause_s)
+            if self._ending_s is None:
+                return True
+            left_s = self._ending_s + LAST_PATIENCE_S - monotonic()
+        sleep(max(0, min(left_s, pause_s, POLL_S)))
+        return left_s > 0
+
     def _take(self) -> Event | None:
         with self._changed:
             while not self._queue:
-                if self._ending:
+                if self._ending_s is not None:
                     return None
                 self._changed.wait()
             event = self._queue.popleft()
@@ -145,7 +189,9 @@ class Pipeline:
 
     def __init__(self, source: Source, runners: Sequence[SinkRunner], *, wait: bool, on_tick: Callable[[], None]) -> None:
         self._source = source
-        self._runners = runners
+        self._runners = list(runners)
+        self._next_runners: list[SinkRunner] | None = None
+        self._retired: list[SinkRunner] = []
         self._wait = wait
         self._on_tick = on_tick
         self._abandoned = False
@@ -159,12 +205,30 @@ class Pipeline:
             if event is not None:
                 self._hand(event)
             self._on_tick()
+            self._change_runners()
         for runner in self._runners:
             runner.end()
-        for runner in self._runners:
+        for runner in (*self._runners, *self._retired):
             while not self._abandoned and not runner.join(POLL_S):
                 self._on_tick()
         return not self._abandoned
+
+    def change(self, runners: Sequence[SinkRunner], *, wait: bool) -> None:
+        """Hand to these runners from the next event on; those left out take what they have and close. Call on the thread of `run`."""
+        self._next_runners, self._wait = list(runners), wait
+
+    def _change_runners(self) -> None:
+        """What `change` asks for, between two events: one event goes to all runners of one set."""
+        if self._next_runners is None:
+            return
+        left_out = [runner for runner in self._runners if runner not in self._next_runners]
+        for runner in self._next_runners:
+            if runner not in self._runners:
+                runner.start()
+        for runner in left_out:
+            runner.end()
+        self._retired = [runner for runner in (*self._retired, *left_out) if not runner.join(0)]
+        self._runners, self._next_runners = self._next_runners, None
 
     def abandon(self) -> None:
         """Wait for nothing any more: `run` returns, and rows that no sink has answered stay in flight."""

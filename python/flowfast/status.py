@@ -1,6 +1,7 @@
 """How a run is going: a live line on a terminal, a log line a minute elsewhere, a summary at the end."""
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Self
@@ -63,25 +64,49 @@ class _Failures:
 
     def __init__(self, accounts: Sequence[Account]) -> None:
         self._accounts = accounts
-        self._told = {account.target: 0 for account in accounts}
-        self._due_s = {account.target: 0.0 for account in accounts}
+        self._told: Counter[str] = Counter()
+        self._retries_told: Counter[str] = Counter()
+        self._due_s: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self._failing: set[str] = set()
         self._all_failing = False
 
     def tell(self, now_s: float) -> None:
         for account in self._accounts:
-            lost = account.records_lost - self._told[account.target]
-            if lost and now_s >= self._due_s[account.target]:
-                why = reason(account.last_error) if account.failing and account.last_error else "it is slower than the flows"
-                level = logging.INFO if account.reader_left else logging.ERROR
-                logs.event(
-                    level, "target_lost", f"{account.target} lost {plural(lost, 'record')}: {why}", target=account.target, records=lost
-                )
-                self._told[account.target] += lost
-                self._due_s[account.target] = now_s + _LOG_S
+            for kind, tell in (("lost", self._tell_lost), ("retrying", self._tell_retrying)):
+                if now_s >= self._due_s[account.target, kind] and tell(account):
+                    self._due_s[account.target, kind] = now_s + _LOG_S
+            if account.target in self._failing and not account.failing:
+                self._failing.remove(account.target)
+                logs.info("target_recovered", f"{account.target} can be written again", target=account.target)
         all_failing = all(account.failing for account in self._accounts) and not all(account.reader_left for account in self._accounts)
         if all_failing and not self._all_failing:
             logs.error("all_targets_failing", "every target is failing; reception goes on, and what they lose is counted")
         self._all_failing = all_failing
+
+    def _tell_lost(self, account: Account) -> bool:
+        if not (lost := _news(account.records_lost, self._told, account.target)):
+            return False
+        why = reason(account.last_error) if account.failing and account.last_error else "it is slower than the flows"
+        level = logging.INFO if account.reader_left else logging.ERROR
+        logs.event(level, "target_lost", f"{account.target} lost {plural(lost, 'record')}: {why}", target=account.target, records=lost)
+        return True
+
+    def _tell_retrying(self, account: Account) -> bool:
+        if not (_news(account.retries, self._retries_told, account.target) and account.failing and account.last_error):
+            return False
+        self._failing.add(account.target)
+        why = reason(account.last_error)
+        logs.warning(
+            "target_retrying", f"{account.target} cannot be written: {why}; rows wait, and it is tried again", target=account.target
+        )
+        return True
+
+
+def _news(count: int, told: Counter[str], target: str) -> int:
+    """What was counted since it was told. A target that was opened anew counts from 0."""
+    news = count - told[target]
+    told[target] = count
+    return max(news, 0)
 
 
 def line(snapshot: Snapshot, earlier: Snapshot) -> str:

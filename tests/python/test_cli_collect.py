@@ -194,15 +194,18 @@ def test_a_target_that_fails_does_not_stop_reception(tmp_path):
         shutil.rmtree(out)
         out.write_text("a file where the directory was")
         send(port, [netflow5(30)])
-        failure = running.wait_for("target_lost")
-        assert (failure["level"], failure["target"], failure["records"]) == ("error", f"parquet:{out}", 30)
+        failure = running.wait_for("target_retrying")
+        assert (failure["level"], failure["target"]) == ("warning", f"parquet:{out}")
+        assert "not a directory" in failure["message"] or "file exists" in failure["message"]
         assert running.wait_for("all_targets_failing")["level"] == "error"
         out.unlink()
+        assert running.wait_for("target_recovered")["target"] == f"parquet:{out}"
         send(port, [netflow5(30, sequence=30)])
         summary = running.stop()
     assert_adds_up(summary)
-    assert summary["targets"][0]["records_failed"] == 30
-    assert duckdb.sql(f"select count(*) from '{out}/flows/**/*.parquet'").fetchall() == [(30,)]
+    assert summary["targets"][0]["records_failed"] == 0
+    assert summary["targets"][0]["retries"] > 0
+    assert duckdb.sql(f"select count(*) from '{out}/flows/**/*.parquet'").fetchall() == [(60,)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
@@ -220,7 +223,7 @@ def test_a_full_disk_does_not_stop_reception(tmp_path):
             for index in range(40):
                 send(port, [netflow5(30, sequence=30 * (50 * index + each)) for each in range(50)])
                 time.sleep(0.05)
-            assert "no space left on the device" in running.wait_for("target_lost")["message"]
+            assert "no space left on the device" in running.wait_for("target_retrying")["message"]
             summary = running.stop()
         assert_adds_up(summary)
         full, whole = summary["targets"]

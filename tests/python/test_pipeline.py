@@ -1,3 +1,4 @@
+import errno
 import threading
 import time
 
@@ -65,6 +66,28 @@ class Lost(Gated):
         super().write(batch)
 
 
+class Refusing(Gated):
+    """A sink that the operating system refuses every other write, and all of them while `refused` is set."""
+
+    def __init__(self, account):
+        super().__init__(account)
+        self.refused = threading.Event()
+        self.gate.set()
+        self.calls = 0
+
+    def write(self, batch):
+        self.calls += 1
+        if self.refused.is_set() or self.calls % 2:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        super().write(batch)
+
+
+@pytest.fixture
+def quick_retries(monkeypatch):
+    monkeypatch.setattr("flowfast.pipeline.RETRY_S", (0.001, 0.01))
+    monkeypatch.setattr("flowfast.pipeline.LAST_PATIENCE_S", 0.2)
+
+
 def runner(kind, queue_rows=1000):
     account = Account(kind.__name__)
     sink = kind(account)
@@ -123,6 +146,66 @@ def test_a_lost_sink_is_not_asked_again():
     sink.gate.set()
     run(10, its_runner, wait=False)
     assert sink.calls == 2
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_sink_that_fails_half_its_writes_gets_every_row_once_and_in_order():
+    refusing, refusing_runner = runner(Refusing)
+    good, good_runner = runner(Gated)
+    good.gate.set()
+    assert run(50, refusing_runner, good_runner, wait=False)
+    assert refusing.rows == good.rows == list(range(500))
+    account = refusing_runner.account
+    assert (account.records_written, account.records_failed, account.records_in_flight) == (500, 0, 0)
+    assert account.retries == account.errors == 50
+    assert not account.failing
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_dead_sink_holds_no_more_than_its_queue_and_costs_the_others_nothing():
+    dead, dead_runner = runner(Refusing, queue_rows=50)
+    dead.refused.set()
+    good, good_runner = runner(Gated, queue_rows=100_000)
+    good.gate.set()
+    held = []
+    assert run(500, dead_runner, good_runner, wait=False, on_tick=lambda: held.append(dead_runner.rows_waiting))
+    assert max(held) <= 50
+    assert good.rows == list(range(5000))
+    account = dead_runner.account
+    assert account.records_written == account.records_in_flight == 0
+    assert account.records_handed + account.records_dropped == 5000
+    assert account.failed_by_reason == {"no_permission": account.records_handed}
+    assert account.failing
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_a_sink_that_comes_back_gets_what_waited():
+    sink, its_runner = runner(Refusing)
+    sink.refused.set()
+    threading.Timer(0.05, sink.refused.clear).start()
+    assert run(20, its_runner, wait=True)
+    assert sink.rows == list(range(200))
+    assert not its_runner.account.failing
+
+
+def test_runners_change_between_two_events():
+    stays, stays_runner = runner(Gated)
+    goes, goes_runner = runner(Gated)
+    comes, comes_runner = runner(Gated)
+    for sink in (stays, goes, comes):
+        sink.gate.set()
+    ticks = iter(range(1000))
+
+    def tick():
+        if next(ticks) == 40:
+            pipeline.change([comes_runner, stays_runner], wait=True)
+
+    pipeline = Pipeline(Batches(100), [stays_runner, goes_runner], wait=True, on_tick=tick)
+    assert pipeline.run()
+    assert stays.rows == list(range(1000))
+    assert goes.rows + comes.rows == stays.rows
+    assert goes.rows
+    assert comes.rows
 
 
 def test_abandoning_does_not_wait_for_a_stuck_sink():
