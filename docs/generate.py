@@ -7,10 +7,12 @@ from typing import Any
 
 import typer
 
+from flowfast import Decoder
 from flowfast.cli import app
 from flowfast.commands.schema import describe
 from flowfast.config import ENVIRONMENT_PREFIX, SECTION, Settings, dump
 from flowfast.counters import COUNTERS, EQUATIONS, LABELS
+from flowfast.metrics import MAX_DOMAINS, MAX_EXPORTERS, Metrics, State
 from flowfast.sinks import Account
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -107,7 +109,38 @@ def counters() -> str:
     return "\n".join(parts)
 
 
-PAGES: dict[str, Callable[[], str]] = {"cli.md": cli, "config.md": config, "schema.md": schema, "counters.md": counters}
+def metrics() -> str:
+    """The Prometheus metrics."""
+    state = State(stats=Decoder().stats())
+    rows = [
+        (f"`{family.name}{'_total' if family.type == 'counter' else ''}`", family.type, _labels(family), family.documentation)
+        for family in Metrics(lambda: state).collect()
+        if family.name.startswith("flowfast_")
+    ]
+    return "\n".join(
+        [
+            "# Metrics\n",
+            "`flowfast collect` serves them at `http://127.0.0.1:8080/metrics` (`--http`), as Prometheus text or OpenMetrics. The "
+            "[counters](counters.md) have the same names there, but for three that go by the names known from other collectors. "
+            "They add up as the counters do. `process_...` metrics of the Prometheus client are there as well.\n",
+            f"Labels are bounded: the {MAX_EXPORTERS} exporters and {MAX_DOMAINS} Observation Domains that were there first, or send most, "
+            "have series of their own; `flowfast_exporters_without_series` counts the others. The totals have them all.\n",
+            table(["metric", "type", "labels", "meaning"], rows),
+        ]
+    )
+
+
+def _labels(family: Any) -> str:
+    return ", ".join(f"`{label}`" for label in family._labelnames)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": cli,
+    "config.md": config,
+    "schema.md": schema,
+    "counters.md": counters,
+    "metrics.md": metrics,
+}
 
 
 def stale() -> list[str]:

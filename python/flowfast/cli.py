@@ -9,7 +9,7 @@ import typer
 
 from flowfast._core import __version__
 from flowfast.commands import check_config, collect, convert, generate, schema, templates
-from flowfast.config import Settings, config_path, load, split_list
+from flowfast.config import HTTP_DEFAULT, Settings, config_path, load, split_list
 from flowfast.errors import EXIT_FAILED, EXIT_USAGE, FlowfastError, TargetError, UsageError, print_error, reason
 from flowfast.sinks import target_hint
 
@@ -69,6 +69,7 @@ def collect_command(
     journal_dir: Annotated[str | None, typer.Option(metavar="DIR", help=_help("journal_dir"))] = None,
     journal_size: Annotated[str | None, typer.Option(metavar="SIZE", help=f"{_help('journal_size')} Default: 16G.")] = None,
     lenient: Lenient = None,
+    http: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"{_help('http')} Default: {HTTP_DEFAULT}.")] = None,
 ) -> int:
     """Receive flows on UDP ports and write them, until SIGTERM or Ctrl-C."""
     flags = {
@@ -84,8 +85,10 @@ def collect_command(
         "journal-dir": journal_dir,
         "journal-size": journal_size,
         "lenient": lenient,
+        "http": http,
     }
-    return collect.run(load(flags, config_path(config), os.environ))
+    file = config_path(config)
+    return collect.run(lambda: load(flags, file, os.environ))
 
 
 @app.command("convert")

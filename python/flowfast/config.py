@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from flowfast.endpoint import HttpAddress
 from flowfast.errors import UsageError, nearest_hint, reason
 from flowfast.units import parse_duration_s, parse_octets
 from flowfast.uris import DEFAULT_LISTEN, ListenUri, Target, parse_listen
 
+HTTP_DEFAULT = "127.0.0.1:8080"
 CONFIG_VARIABLE = "FLOWFAST_CONFIG"
 CONFIG_DEFAULT = Path("/etc/flowfast/flowfast.toml")
 ENVIRONMENT_PREFIX = "FLOWFAST_CFG_"
@@ -110,6 +112,10 @@ class Settings(BaseModel):
         ge=1 << 20,
         description="Octets that the journal may take, about; beyond that it stops and reception goes on without it: 512M, 16G. "
         "Of `keep`, the oldest goes.",
+    )
+    http: Annotated[HttpAddress, BeforeValidator(HttpAddress.parse)] = Field(
+        default=HttpAddress.parse(HTTP_DEFAULT),
+        description="Where to serve metrics, health and state over HTTP, without authentication: `ADDRESS:PORT`, or `off`.",
     )
 
     @property
@@ -212,6 +218,8 @@ def dump(settings: Settings) -> str:
         value = getattr(settings, name)
         if value is None:
             continue
-        plain = [str(each) for each in value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+        plain = (
+            [str(each) for each in value] if isinstance(value, tuple) else str(value) if isinstance(value, Path | HttpAddress) else value
+        )
         lines.append(f"{field.alias} = {json.dumps(plain, ensure_ascii=False)}")
     return "\n".join(lines)

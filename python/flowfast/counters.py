@@ -49,11 +49,12 @@ COUNTERS: dict[str, str] = {
     "journal_octets": "Octets written into the journal.",
     "journal_errors": "Failures to write the journal or the templates beside it.",
     "worker_panics": "Faults of flowfast's own that a worker ran into; please report them.",
+    "heartbeats": "Times that workers published their counters, about ten a second each: a worker that is stuck has no more of them.",
     "packets_read": "Packets in captures.",
     "packets_learnt": "Packets of a journal that only tell templates and options data; they are not received again.",
     "packets_skipped": "Packets in captures that hold no datagram to decode, by reason.",
     "queue_depth": "Flushes in the queue to the targets. A gauge.",
-    "queue_capacity": "How many have room there.",
+    "queue_capacity": "How many have room there. A gauge.",
     "workers": "Of a live collector, a list with each worker's index, URI and own counters.",
     "warnings": "Oddities that lost no datagram, by kind.",
 }
@@ -138,6 +139,11 @@ LABELS: dict[str, dict[str, str]] = {
 """The labels of the counters that have some."""
 
 Stats = Mapping[str, Any]
+
+
+def is_gauge(name: str) -> bool:
+    """Whether a counter may also fall."""
+    return COUNTERS[name].endswith("A gauge.")
 
 
 def total(stats: Stats, name: str) -> int:

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 
+from flowfast.escape import printable_lines
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
@@ -69,4 +71,4 @@ def reason(error: BaseException) -> str:
 
 def print_error(error: FlowfastError) -> None:
     """Tell a person, on standard error."""
-    sys.stderr.write(f"error: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+    sys.stderr.write(printable_lines(f"error: {error}\n" + (f"hint: {error.hint}\n" if error.hint else "")))

@@ -21,11 +21,12 @@ class PendingFile:
     path: Path
     temporary: Path
 
-    def commit(self) -> None:
-        """Make the content durable, then the name. Raises OSError; the temporary file is then still there."""
-        sync(self.temporary)
+    def commit(self) -> int:
+        """Make the content durable, then the name; its octets are returned. Raises OSError; the temporary file is then still there."""
+        octets = sync(self.temporary)
         self.temporary.rename(self.path)
         sync(self.path.parent)
+        return octets
 
     def discard(self) -> None:
         """Remove what was written, as far as it is still there."""
@@ -154,10 +155,11 @@ def make_directory(directory: Path) -> None:
         sync(each.parent)
 
 
-def sync(path: Path) -> None:
-    """Make a file's content or a directory's names durable. Raises OSError."""
+def sync(path: Path) -> int:
+    """Make a file's content or a directory's names durable; its size in octets. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+        return os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)

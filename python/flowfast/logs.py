@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from flowfast.escape import printable_json, printable_lines
+
 _log = logging.getLogger("flowfast")
 
 
@@ -60,7 +62,7 @@ class _SentenceFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         time = f"{datetime.fromtimestamp(record.created):%H:%M:%S} " if self._with_time else ""
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        return f"{time}{level}{record.getMessage()}"
+        return f"{time}{level}{printable_lines(record.getMessage())}"
 
 
 class _JsonFormatter(logging.Formatter):
@@ -72,4 +74,4 @@ class _JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        return json.dumps(entry, ensure_ascii=False)
+        return printable_json(json.dumps(entry, ensure_ascii=False))

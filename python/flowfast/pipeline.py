@@ -50,11 +50,12 @@ class SinkRunner:
         self._missing: Counter[tuple[int, int]] = Counter()
         self.lost: TargetLost | None = None
         self._sink = sink
-        self._queue_rows = queue_rows
+        self.queue_rows = queue_rows
         self._queue: deque[Event] = deque()
         self._rows = 0
         self._ending_s: float | None = None
-        self._taken = 0
+        self.events_taken = 0
+        self.seconds_writing = 0.0
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"sink {account.target}", daemon=True)
 
@@ -66,7 +67,7 @@ class SinkRunner:
         """Queue an event; False if rows find no room. An empty queue takes a batch of any size."""
         rows = _rows(event)
         with self._changed:
-            if rows and self._rows and self._rows + rows > self._queue_rows:
+            if rows and self._rows and self._rows + rows > self.queue_rows:
                 return False
             self._queue.append(event)
             self._rows += rows
@@ -85,7 +86,7 @@ class SinkRunner:
     @property
     def beats(self) -> int:
         """Grows whenever the sink takes something, or refuses it: while it stays the same and rows wait, the sink is stuck."""
-        return self._taken + self.account.errors
+        return self.events_taken + self.account.errors
 
     @property
     def rows_waiting(self) -> int:
@@ -110,8 +111,10 @@ class SinkRunner:
 
     def _run(self) -> None:
         while (event := self._take()) is not None:
+            begun_s = monotonic()
             self._give_until_taken(event)
-            self._taken += 1
+            self.seconds_writing += monotonic() - begun_s
+            self.events_taken += 1
         try:
             self._sink.close()
         except Exception as error:
@@ -227,8 +230,14 @@ class Pipeline:
                 runner.start()
         for runner in left_out:
             runner.end()
-        self._retired = [runner for runner in (*self._retired, *left_out) if not runner.join(0)]
+        self._retired += left_out
         self._runners, self._next_runners = self._next_runners, None
+
+    def take_closed(self) -> list[SinkRunner]:
+        """Runners that were left out and have closed since the last call."""
+        closed = [runner for runner in self._retired if runner.join(0)]
+        self._retired = [runner for runner in self._retired if runner not in closed]
+        return closed
 
     def abandon(self) -> None:
         """Wait for nothing any more: `run` returns, and rows that no sink has answered stay in flight."""

@@ -147,8 +147,11 @@ class Collecting:
 def collecting(*arguments: str | Path, **options) -> Iterator[Collecting]:
     """Run `flowfast collect` on a free port of the loopback, ready to receive."""
     command = [*FLOWFAST, "collect", *map(str, arguments)]
+    quiet = {} if "--http" in arguments else {"FLOWFAST_CFG_COLLECT_HTTP": "off"}  # tests run side by side, and have one port 8080
     options.setdefault("stdout", subprocess.PIPE)
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(options.pop("env", None)), **options)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=environment(quiet | (options.pop("env", None) or {})), **options
+    )
     running = Collecting(process)
     try:
         yield running

@@ -28,14 +28,15 @@ def open_runners(settings: Settings, *, replace: bool, journal: Journal | None =
     """A runner for each target; `replace`: a single file of that name gives way. `journal`: of the rotating targets. Raises UsageError and
     TargetError.
     """
-    known = flows_schema(settings)
-    runners = []
-    for target in settings.to:
-        account = Account(str(target))
-        its_journal = journal if target.layout == "directory" else None
-        run = its_journal.run if its_journal else ""
-        runners.append(SinkRunner(open_sink(target, account, known, replace=replace, run=run), account, journal=its_journal))
-    return runners
+    return [open_runner(settings, target, replace=replace, journal=journal) for target in settings.to]
+
+
+def open_runner(settings: Settings, target: Target, *, replace: bool, journal: Journal | None = None) -> SinkRunner:
+    """The runner of one target. Raises UsageError and TargetError."""
+    account = Account(str(target))
+    its_journal = journal if target.layout == "directory" else None
+    run = its_journal.run if its_journal else ""
+    return SinkRunner(open_sink(target, account, flows_schema(settings), replace=replace, run=run), account, journal=its_journal)
 
 
 def stdout_is_shared(targets: Sequence[Target]) -> bool:

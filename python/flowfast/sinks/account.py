@@ -51,6 +51,7 @@ class Account:
     records_failed: int = 0
     records_deferred: int = 0
     files_written: int = 0
+    octets_written: int = 0
     failed_by_reason: Counter[str] = field(default_factory=Counter)
     errors: int = 0
     retries: int = 0
@@ -74,9 +75,10 @@ class Account:
         """Rows that this target did not get: dropped before it or failed in it."""
         return self.records_dropped + self.records_failed
 
-    def wrote(self, rows: int) -> None:
-        """`rows` are where the target promises them to be."""
+    def wrote(self, rows: int, octets: int = 0) -> None:
+        """`rows`, which take so many octets there, are where the target promises them to be."""
         self.records_written += rows
+        self.octets_written += octets
         self.failing = False
 
     def took(self) -> None:
@@ -117,6 +119,7 @@ class Account:
             "records_in_flight": self.records_in_flight,
             "records_dropped": self.records_dropped,
             "files_written": self.files_written,
+            "octets_written": self.octets_written,
             "errors": self.errors,
             "retries": self.retries,
         }

@@ -28,6 +28,7 @@ class _OpenFile:
     pending: PendingFile
     writer: RowWriter
     rows: int = 0
+    octets: int = 0
 
 
 class RotatingFiles:
@@ -103,7 +104,7 @@ class RotatingFiles:
             self.account.lost(rows + missing, error)
             return True
         self.account.files_written += len(files)
-        self.account.wrote(rows)
+        self.account.wrote(rows, sum(file.octets for file in files))
         if missing:
             self.account.lost(missing, self.account.last_error or TargetError("the journal had a gap"))
         with suppress(OSError):  # it is tried again before the segment goes
@@ -163,8 +164,7 @@ class RotatingFiles:
         file = self._open[key]
         try:
             file.writer.close()
-            if not self._run:
-                file.pending.commit()
+            file.octets = file.pending.temporary.stat().st_size if self._run else file.pending.commit()
         except Exception as error:
             self._lose(key, error)
             return
@@ -173,7 +173,7 @@ class RotatingFiles:
             self._closed.append(file)
             return
         self.account.files_written += 1
-        self.account.wrote(file.rows)
+        self.account.wrote(file.rows, file.octets)
 
     def _lose(self, key: _Key, error: Exception) -> None:
         file = self._open.pop(key)

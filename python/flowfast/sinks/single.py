@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from flowfast._core import Batch
 from flowfast.errors import TargetLost, reason
+from flowfast.escape import printable
 from flowfast.files import PendingFile, pending_single, probe_single
 from flowfast.sinks.account import Account
 from flowfast.sinks.writer import RowWriter, SchemaChanged
@@ -65,12 +66,12 @@ class SingleFile:
             if self._table is None and self._schema is None and not writer.many_tables:
                 pending.discard()  # no row came, and only rows know the columns of a wire table
                 return
-            pending.commit()
+            octets = pending.commit()
         except Exception as error:
             self._lose(error)
             return
         self._account.files_written += 1
-        self._account.wrote(self._rows)
+        self._account.wrote(self._rows, octets)
 
     def _opened(self) -> tuple[PendingFile, RowWriter]:
         """The file and its writer, made when they are first needed: a run that cannot start leaves nothing behind."""
@@ -84,7 +85,7 @@ class SingleFile:
             self._table = batch.table
         if batch.table != self._table and not writer.many_tables:
             raise TargetLost(
-                f"one file cannot hold two tables, `{self._table}` and `{batch.table}`",
+                f"one file cannot hold two tables, `{printable(self._table)}` and `{printable(batch.table)}`",
                 "write the wire schema to `parquet:DIR`, which has a directory for each table, or to an .ndjson file",
             )
 
@@ -96,7 +97,9 @@ class SingleFile:
         if isinstance(error, TargetLost):
             self._lost = error
         elif isinstance(error, SchemaChanged):
-            self._lost = TargetLost(f"one file cannot hold rows of `{self._table}` with changed columns", "write to `parquet:DIR`")
+            self._lost = TargetLost(
+                f"one file cannot hold rows of `{printable(self._table or '')}` with changed columns", "write to `parquet:DIR`"
+            )
         else:
             self._lost = TargetLost(reason(error), "free some space or choose another place")
         self._account.lost(self._rows, self._lost)

@@ -1,10 +1,11 @@
-"""`-`: NDJSON on standard output."""
+"""`-`: NDJSON on standard output. What an exporter sent cannot steer a terminal it is shown on."""
 
 import os
 import sys
 
 from flowfast._core import Batch
 from flowfast.errors import TargetError, TargetLost
+from flowfast.escape import printable_json
 from flowfast.sinks.account import Account
 
 
@@ -17,16 +18,18 @@ class StandardOutput:
             raise TargetError("cannot write to -: standard output is closed", "redirect it to a file or a pipe")
         self._account = account
         self._descriptor = sys.stdout.fileno()
+        self._is_terminal = sys.stdout.isatty()
 
     def write(self, batch: Batch) -> None:
         """Write a batch; TargetLost if nobody reads any more."""
-        rest = memoryview(batch.to_ndjson())
+        octets = batch.to_ndjson()
+        rest = memoryview(printable_json(octets.decode()).encode() if self._is_terminal else octets)
         try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except BrokenPipeError as error:
             raise TargetLost("nobody reads standard output any more", reader_left=True) from error
-        self._account.wrote(batch.num_rows)
+        self._account.wrote(batch.num_rows, len(octets))
 
     def end_interval(self, worker: int, interval_start: int) -> None:
         """Nothing is held."""

@@ -1,0 +1,186 @@
+"""A collector at work: what runs it, what can be asked of it, and how it changes while it runs."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flowfast import _core, logs, reload
+from flowfast.commands.targets import open_runner
+from flowfast.config import Settings
+from flowfast.counters import Snapshot
+from flowfast.endpoint import Answer, Page
+from flowfast.errors import FlowfastError, reason
+from flowfast.journal import Journal
+from flowfast.metrics import Metrics, State
+from flowfast.pipeline import Pipeline, SinkRunner
+from flowfast.progress import Progress
+from flowfast.sinks import Account
+from flowfast.units import plural
+
+
+class Service:
+    """A collector, its targets, and the settings in effect.
+
+    Its pages are asked for on the threads of the HTTP endpoint; all else happens on the thread that runs the pipeline.
+    """
+
+    def __init__(
+        self, settings: Settings, collector: _core.Collector, runners: Sequence[SinkRunner], journal: Journal | None = None
+    ) -> None:
+        self.settings = settings
+        self.collector = collector
+        self.journal = journal
+        self.runners = list(runners)
+        self.accounts: list[Account] = [runner.account for runner in runners]
+        self._pipeline: Pipeline | None = None
+        self._progress = Progress()
+        self._metrics = Metrics(self.state)
+        self._started_s = 0.0
+        self._reloaded_s = time.time()
+        self._reload_failed = False
+        self.stopping = False
+
+    def start(self) -> None:
+        """Begin to receive."""
+        self.collector.start()
+        self._started_s = time.time()
+
+    def run(self, on_tick: Callable[[], None]) -> bool:
+        """Hand rows to the targets until it is stopped and everything is written, with `on_tick` often; False if it was abandoned."""
+        self._pipeline = Pipeline(self.collector, self.runners, wait=self.settings.blocks, on_tick=on_tick)
+        complete = self._pipeline.run()
+        self.collector.close()
+        self._tell_closed()
+        return complete
+
+    def stop(self) -> None:
+        """Read what the kernel holds, write it, and end."""
+        self.stopping = True
+        self.collector.stop()
+
+    def abandon(self) -> None:
+        """End without waiting for anything."""
+        if self._pipeline is not None:
+            self._pipeline.abandon()
+
+    def rotate(self) -> None:
+        """Commit the rotating files as they are, and begin others."""
+        logs.info("rotating", "rotating now, as told")
+        self.collector.rotate()
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over what `load` gives, as far as that goes without a restart. What cannot be taken over changes nothing."""
+        try:
+            plan = reload.plan(self.settings, load(), journaled=self.journal is not None)
+            runners = self._runners(plan.settings)
+        except FlowfastError as error:
+            self._reload_failed = True
+            hint = f"; {error.hint}" if error.hint else ""
+            logs.warning("reload_refused", f"the configuration was not reloaded, and nothing has changed: {error}{hint}")
+            return
+        self._reload_failed, self._reloaded_s = bool(plan.refused), time.time()
+        for name in plan.refused:
+            logs.warning("setting_needs_restart", f"`{name}` stays as it was: it changes with a restart only", setting=name)
+        self._adopt(plan.settings, runners)
+        changed = ", ".join(f"`{name}`" for name in plan.changed) or "nothing"
+        logs.info("reloaded", f"reloaded the configuration, {changed} changed", changed=list(plan.changed))
+
+    def _runners(self, settings: Settings) -> list[SinkRunner]:
+        """The targets of new settings: those there are go on, others are tried out. Raises TargetError."""
+        present = {runner.account.target: runner for runner in self.runners}
+        return [present.get(str(target)) or open_runner(settings, target, replace=False, journal=self.journal) for target in settings.to]
+
+    def _adopt(self, settings: Settings, runners: list[SinkRunner]) -> None:
+        if settings.rotation_s != self.settings.rotation_s:
+            self.collector.rotate(settings.rotation_s)
+        self.collector.set_when_full("block" if settings.blocks else "drop")
+        if self._pipeline is not None:
+            self._pipeline.change(runners, wait=settings.blocks)
+        self.settings, self.runners = settings, runners
+        self.accounts[:] = [runner.account for runner in runners]
+
+    def look(self) -> None:
+        """Note what has moved, and which of the targets that a reload left out have closed. Call about once a second."""
+        for runner in self._pipeline.take_closed() if self._pipeline is not None else ():
+            ledger = runner.account.as_dict()
+            logs.info(
+                "target_closed", f"{ledger['target']} is closed: {plural(runner.account.records_written, 'record')} written", **ledger
+            )
+        stats = self.collector.stats()
+        waits_for_targets = self.settings.blocks and stats["queue_depth"] >= stats["queue_capacity"]
+        workers = {
+            f"worker {worker['worker']}": None if waits_for_targets or self.stopping else worker["heartbeats"]
+            for worker in stats["workers"]
+        }
+        beats = [runner.beats if runner.rows_waiting else None for runner in self.runners]
+        # One stuck target costs the others nothing, and a restart would not mend it.
+        targets = {} if None in beats else {"every target": sum(beat or 0 for beat in beats)}
+        self._progress.look(workers | targets)
+
+    def _tell_closed(self) -> None:
+        for runner in self._pipeline.take_closed() if self._pipeline is not None else ():
+            ledger = runner.account.as_dict()
+            logs.info(
+                "target_closed", f"{ledger['target']} is closed: {plural(runner.account.records_written, 'record')} written", **ledger
+            )
+
+    @property
+    def stuck(self) -> list[str]:
+        """Parts that make no progress."""
+        return self._progress.stuck()
+
+    def not_ready(self) -> list[str]:
+        """Why it is not ready, in words: nothing if the sockets are bound and every target is being written."""
+        problems = [] if self._started_s and not self.stopping else ["it is stopping" if self.stopping else "it is starting"]
+        failing = [account for account in list(self.accounts) if account.failing]
+        problems += [f"{account.target} is not being written: {reason(account.last_error or OSError())}" for account in failing]
+        return problems + [f"{part} is stuck" for part in self.stuck]
+
+    def state(self) -> State:
+        """Everything that is counted, now."""
+        return State(
+            stats=self.collector.stats(),
+            listeners=self.collector.listeners(),
+            exporters=self.collector.exporters(),
+            runners=list(self.runners),
+            ready=not self.not_ready(),
+            started_s=self._started_s,
+            reloaded_s=self._reloaded_s,
+            reload_failed=self._reload_failed,
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The sums of the status line."""
+        return Snapshot.take(time.monotonic(), self.collector.stats(), len(self.collector.exporters()), self.accounts)
+
+    def pages(self) -> dict[str, Page]:
+        """What is served over HTTP."""
+
+        def metrics(accept: str) -> Answer:
+            return Answer(*self._metrics.render(accept))
+
+        def healthy(_: str) -> Answer:
+            return _verdict([f"{part} is stuck" for part in self.stuck])
+
+        return {
+            "/metrics": metrics,
+            "/healthz": healthy,
+            "/__health": healthy,  # goflow2's name
+            "/readyz": lambda _: _verdict(self.not_ready()),
+            "/exporters": lambda _: Answer.json(self.collector.exporters()),
+            "/stats": lambda _: Answer.json(self._stats()),
+        }
+
+    def _stats(self) -> dict[str, Any]:
+        return {
+            "version": _core.__version__,
+            "time": time.time(),
+            "started": self._started_s,
+            "counters": self.collector.stats(),
+            "listeners": self.collector.listeners(),
+            "targets": [account.as_dict() | {"failing": account.failing} for account in list(self.accounts)],
+        }
+
+
+def _verdict(problems: Sequence[str]) -> Answer:
+    return Answer.text("\n".join(problems) or "ok", ok=not problems)

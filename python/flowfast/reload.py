@@ -1,0 +1,45 @@
+"""Which settings change while flows come in, and which need a restart."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flowfast.config import Settings
+from flowfast.uris import Target
+
+LIVE = ("to", "rotate", "when_full")
+"""Settings that a reload changes. The sockets, the workers and what they have learned of exporters stay as they are."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a reload does."""
+
+    settings: Settings
+    """The settings in effect after it."""
+    changed: tuple[str, ...]
+    """Names of settings that change."""
+    refused: tuple[str, ...]
+    """Names of settings that were changed in the configuration and stay as they are until a restart."""
+
+
+def plan(present: Settings, wanted: Settings, *, journaled: bool = False) -> Plan:
+    """The way from the settings in effect to those wanted, as far as it goes without a restart.
+
+    `journaled`: a journal is open, whose segments are decoded into the rotating targets there are: these cannot change then.
+    """
+    live_names = [name for name in LIVE if not (name == "to" and journaled and _rotating(present) != _rotating(wanted))]
+    different = [name for name in Settings.model_fields if getattr(present, name) != getattr(wanted, name)]
+    live = {name: getattr(wanted, name) for name in different if name in live_names}
+    return Plan(
+        settings=present.model_copy(update=live),
+        changed=_names(live),
+        refused=_names(name for name in different if name not in live_names),
+    )
+
+
+def _rotating(settings: Settings) -> set[Target]:
+    return {target for target in settings.to if target.layout == "directory"}
+
+
+def _names(fields: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(Settings.model_fields[name].alias) for name in fields)

@@ -1,0 +1,131 @@
+import json
+import signal
+import time
+
+import polars as pl
+import pytest
+from reloading import reload_under_load, settings
+from support import collecting, netflow5, send
+
+from flowfast.config import Settings
+from flowfast.reload import LIVE, plan
+
+LOOPBACK = ("--listen", "udp://127.0.0.1:0")
+
+
+@pytest.mark.parametrize("journal", ["off", "on"])
+def test_ten_reloads_under_load_lose_nothing(journal, tmp_path):
+    reload_under_load(tmp_path, 10, journal=journal)
+
+
+def test_with_a_journal_the_rotating_targets_stay(tmp_path):
+    before = Settings.model_validate({"to": [f"parquet:{tmp_path}", "null:"]})
+    assert plan(before, Settings.model_validate({"to": [f"arrow:{tmp_path}"]}), journaled=True).refused == ("to",)
+    assert plan(before, Settings.model_validate({"to": [f"parquet:{tmp_path}"]}), journaled=True).changed == ("to",)
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ("[collect\n", "cannot read"),
+        ("[collect]\nrotat = '5m'\n", "unknown setting `rotat`"),
+        ("[collect]\nto = ['parquet:/proc/nowhere']\nrotate = '5m'\n", "cannot write to parquet:/proc/nowhere"),
+        ("[collect]\ncolumns = ['nonsense']\n", "nonsense"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_bad_file_leaves_everything_as_it_was(bad, sentence, tmp_path):
+    file = tmp_path / "flowfast.toml"
+    file.write_text(settings(tmp_path, ["arrow"], "on"))
+    with collecting("-c", file) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        if bad is None:
+            file.unlink()
+        else:
+            file.write_text(bad)
+        running.process.send_signal(signal.SIGHUP)
+        refused = running.wait_for("reload_refused")
+        assert sentence in refused["message"]
+        assert "nothing has changed" in refused["message"]
+        send(port, [netflow5(10)])
+        summary = running.stop()
+    assert [target["target"] for target in summary["targets"]] == [f"arrow:{tmp_path}/arrow"]
+    assert summary["targets"][0]["records_written"] == 10
+
+
+def test_what_needs_a_restart_is_said_and_stays(tmp_path):
+    file = tmp_path / "flowfast.toml"
+    file.write_text("[collect]\nto = ['null:']\nlisten = ['udp://127.0.0.1:0']\nhttp = 'off'\n")
+    with collecting("-c", file) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        file.write_text(f"[collect]\nto = ['{tmp_path}/x.ndjson']\nlisten = ['udp://127.0.0.1:9']\nhttp = 'off'\nworkers = 3\n")
+        running.process.send_signal(signal.SIGHUP)
+        assert running.wait_for("setting_needs_restart")["setting"] == "listen"
+        assert running.wait_for("setting_needs_restart")["setting"] == "workers"
+        assert running.wait_for("reloaded")["changed"] == ["to"]
+        send(port, [netflow5(10)])
+        running.stop()
+    assert len((tmp_path / "x.ndjson").read_text().splitlines()) == 10
+
+
+def test_flags_and_environment_go_over_the_reloaded_file(tmp_path):
+    file = tmp_path / "flowfast.toml"
+    file.write_text("[collect]\nto = ['null:']\nrotate = '60s'\n")
+    flags = ("-c", file, *LOOPBACK, "--rotate", "1h")
+    with collecting(*flags, env={"FLOWFAST_CFG_COLLECT_TO": "null:"}) as running:
+        running.wait_for("writing")
+        file.write_text("[collect]\nto = ['nonsense:']\nrotate = 'nonsense'\n")
+        file.write_text(f"[collect]\nto = ['arrow:{tmp_path}/x']\nrotate = '5m'\n")
+        running.process.send_signal(signal.SIGHUP)
+        assert running.wait_for("reloaded")["changed"] == []
+        running.stop()
+
+
+def test_every_setting_is_live_or_needs_a_restart():
+    assert set(LIVE) < set(Settings.model_fields)
+    before, after = Settings(), Settings.model_validate({"rotate": "5m", "lenient": True, "when-full": "block", "http": "off"})
+    its = plan(before, after)
+    assert (its.changed, its.refused) == (("rotate", "when-full"), ("lenient", "http"))
+    assert (its.settings.rotate, its.settings.when_full, its.settings.lenient) == (300, "block", False)
+    assert plan(its.settings, its.settings).changed == ()
+
+
+def test_sigusr1_commits_the_files_now(tmp_path):
+    with collecting(*LOOPBACK, "--to", f"parquet:{tmp_path}/out", "--rotate", "1h") as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        for turn in range(3):
+            send(port, [netflow5(30, sequence=30 * turn)])
+            time.sleep(0.2)
+            running.process.send_signal(signal.SIGUSR1)
+            running.wait_for("rotating")
+            deadline = time.monotonic() + 20
+            while len(list(tmp_path.rglob("flows-*.parquet"))) <= turn:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        summary = running.stop()
+    assert summary["targets"][0]["files_written"] == 3
+    assert pl.read_parquet(f"{tmp_path}/out/flows/**/*.parquet").height == 90
+
+
+def test_a_target_that_leaves_is_closed(tmp_path):
+    file = tmp_path / "flowfast.toml"
+    file.write_text(f"[collect]\nto = ['null:', '{tmp_path}/first.ndjson']\n")
+    with collecting("-c", file, *LOOPBACK) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        running.wait_for("writing")
+        send(port, [netflow5(10)])
+        deadline = time.monotonic() + 20
+        while not any(path.stat().st_size for path in tmp_path.glob(".first*")):  # the target has the rows
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        file.write_text("[collect]\nto = ['null:']\n")
+        running.process.send_signal(signal.SIGHUP)
+        closed = running.wait_for("target_closed")
+        assert (closed["target"], closed["records_written"]) == (f"{tmp_path}/first.ndjson", 10)
+        assert len((tmp_path / "first.ndjson").read_text().splitlines()) == 10
+        running.stop()
+    assert json.loads((tmp_path / "first.ndjson").read_text().splitlines()[0])["bytes"] == 100
