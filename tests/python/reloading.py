@@ -24,7 +24,8 @@ def settings(directory: Path, targets: list[str], journal: str = "off", **more: 
 def reload_under_load(directory: Path, times: int, *, journal: str = "off") -> None:
     """Change targets, rotation and what happens when full, and rotate, while flows come; then assert that each is there once.
 
-    With a journal the rotating targets stay the same: its segments are decoded into these. The template is sent once, before the first reload: every datagram after it depends on what the decoder remembers.
+    With a journal the rotating targets stay the same: its segments are decoded into these. The template is sent once, before the first
+    reload: every datagram after it depends on what the decoder remembers.
     """
     file = directory / "flowfast.toml"
     one, other = ("arrow", "ndjson") if journal == "off" else ("null", "null")
