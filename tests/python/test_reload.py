@@ -36,7 +36,7 @@ def test_with_a_journal_the_rotating_targets_stay(tmp_path):
 )
 def test_a_bad_file_leaves_everything_as_it_was(bad, sentence, tmp_path):
     file = tmp_path / "flowfast.toml"
-    file.write_text(settings(tmp_path, ["arrow"], "on"))
+    file.write_text(settings(tmp_path, ["arrow"]))
     with collecting("-c", file) as running:
         port = running.wait_for("listening")["port"]
         running.wait_for("writing")
