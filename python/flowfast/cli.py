@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowfast._core import __version__
-from flowfast.commands import check_config, collect, convert, generate, schema, templates
+from flowfast.commands import check_config, collect, convert, doctor, generate, schema, templates
 from flowfast.config import HTTP_DEFAULT, Settings, config_path, load, split_list
 from flowfast.errors import EXIT_FAILED, EXIT_USAGE, FlowfastError, TargetError, UsageError, print_error, reason
 from flowfast.sinks import target_hint
@@ -150,6 +150,19 @@ def check_config_command(
 ) -> int:
     """Check the configuration file and the environment."""
     return check_config.run(config_path(config), dump=dump)
+
+
+@app.command("doctor")
+def doctor_command(
+    *,
+    config: ConfigFile = None,
+    http: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help=f"Where the collector serves HTTP, or `off`. Default: {HTTP_DEFAULT}.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Find what ails the collector that runs, or else this machine, and what mends it; exit code 1 if there is a problem."""
+    return doctor.run(load({"http": http}, config_path(config), os.environ), as_json=json)
 
 
 @app.command("schema")
