@@ -48,6 +48,7 @@ impl Decoder {
         self.stats.records_received += records;
         if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
             domain.records += records;
+            domain.hear(&run.context, plan.tells_rate);
         }
         if plan.kind == RecordKind::Options {
             self.stats.options_records_decoded += records;

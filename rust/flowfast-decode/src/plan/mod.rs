@@ -167,6 +167,8 @@ pub(crate) struct DecodePlan {
     pub(crate) types: Option<TypeFields>,
     /// What options data teaches, if it teaches anything.
     pub(crate) options: Option<OptionsFields>,
+    /// Its records tell their own sampling rate.
+    pub(crate) tells_rate: bool,
 }
 
 /// A template's fields, placed: what compiling a plan starts from.
