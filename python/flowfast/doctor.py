@@ -88,6 +88,7 @@ def examine(facts: Facts) -> Iterator[Finding]:
     yield from _queue(facts.counters)
     yield from _targets(facts.targets)
     yield from _discards(facts.counters)
+    yield from _given_up(facts.counters)
     for exporter in sorted(facts.exporters, key=lambda each: (each["exporter"], each["domain"])):
         for examine_one in (_clock, _missing_templates, _conflicting_templates, _sampling, _gaps):
             yield from examine_one(exporter)
@@ -174,21 +175,31 @@ def _discards(counters: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
+def _given_up(counters: Mapping[str, Any]) -> Iterator[Finding]:
+    lost = {why: count for why, count in counters.get("sets_discarded", {}).items() if count}
+    if lost:
+        yield Finding(
+            "sets_discarded",
+            "problem",
+            "data sets",
+            f"{plural(sum(lost.values()), 'data set')} never decoded: {', '.join(f'{why} {count:,}' for why, count in lost.items())}",
+            _REFRESH_TEMPLATES,
+        )
+
+
+_REFRESH_TEMPLATES = (
+    "Cisco IOS: flow exporter NAME / template data timeout 60",
+    "Junos: set services flow-monitoring version-ipfix template NAME template-refresh-rate seconds 60",
+)
+
+
 def _name(exporter: Exporter) -> str:
     return f"{printable(str(exporter['exporter']))} domain {exporter['domain']} ({exporter['format']})"
 
 
-def _counter(exporter: Exporter, name: str, *labels: str) -> int:
-    """A counter of the exporter's account, of some of its labels or over all."""
-    value = exporter.get("counters", {}).get(name, 0)
-    if isinstance(value, Mapping):
-        return sum(count for label, count in value.items() if not labels or label in labels)
-    return int(value)
-
-
 def _clock(exporter: Exporter) -> Iterator[Finding]:
-    skew_s = exporter.get("clock_ahead_s")
-    if skew_s is not None and abs(skew_s) >= SKEW_S:
+    ahead_ms = exporter["clock_ahead_ms"]
+    if ahead_ms is not None and abs(skew_s := ahead_ms / 1000) >= SKEW_S:
         yield Finding(
             "clock_skew",
             "problem",
@@ -199,22 +210,19 @@ def _clock(exporter: Exporter) -> Iterator[Finding]:
 
 
 def _missing_templates(exporter: Exporter) -> Iterator[Finding]:
-    waiting, lost = exporter.get("sets_waiting", 0), _counter(exporter, "sets_discarded", "no_template", "expired_template")
-    if waiting or lost:
+    waiting = exporter["sets_waiting"]
+    if waiting:
         yield Finding(
             "template_missing",
             "problem",
             _name(exporter),
-            f"no template for its data: {plural(waiting, 'data set')} waiting, {format_count(lost)} given up",
-            (
-                "Cisco IOS: flow exporter NAME / template data timeout 60",
-                "Junos: set services flow-monitoring version-ipfix template NAME template-refresh-rate seconds 60",
-            ),
+            f"no template for its data: {plural(waiting, 'data set')} waiting",
+            _REFRESH_TEMPLATES,
         )
 
 
 def _conflicting_templates(exporter: Exporter) -> Iterator[Finding]:
-    redefined, ambiguous = exporter.get("templates_redefined", 0), exporter.get("templates_ambiguous", 0)
+    redefined, ambiguous = exporter["templates_redefined"], exporter["sets_ambiguous"]
     if redefined or ambiguous:
         yield Finding(
             "template_conflict",
@@ -230,14 +238,12 @@ def _conflicting_templates(exporter: Exporter) -> Iterator[Finding]:
 
 
 def _sampling(exporter: Exporter) -> Iterator[Finding]:
-    unknown = exporter.get("records_of_unknown_rate", 0)
-    if unknown:
+    if exporter["records"] and exporter["sampling_source"] == "none":
         yield Finding(
             "sampling_unknown",
             "note",
             _name(exporter),
-            f"{format_count(unknown)} of its {format_count(exporter['records'])} flows tell no sampling rate: if it samples, octets and "
-            "packets are too few by that rate",
+            f"its {format_count(exporter['records'])} records tell no sampling rate: if it samples, octets and packets are too few",
             (
                 "Cisco IOS: flow exporter NAME / option sampler-table timeout 60",
                 "Junos: set services flow-monitoring version-ipfix template NAME option-refresh-rate seconds 60",
