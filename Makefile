@@ -21,7 +21,12 @@ soak: build ## kill the collector fifty times under load, and count
 	FLOWFAST_SOAK_ROUNDS=50 $(BIN)/python -m pytest -q tests/python/test_journal.py --timeout 900
 
 bench: build ## benchmarks of this machine (speed is measured here, never asserted in tests)
-	$(BIN)/python bench/run.py
+	$(BIN)/pip install --quiet --group bench
+	$(BIN)/flowfast bench receive
+	@mkdir -p target/bench
+	$(BIN)/flowfast bench collect --to parquet:target/bench
+	$(BIN)/flowfast bench lossless
+	$(BIN)/python -m pytest -q bench --benchmark-columns=median,rounds
 
 fmt: $(VENV)/.installed ## format Rust and Python
 	$(CARGO) fmt --all

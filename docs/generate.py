@@ -1,7 +1,9 @@
 """Writes docs/reference/ from the code: `python docs/generate.py`. `--check` says whether it is fresh, and exits 1 if not."""
 
+import csv
+import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from flowfast.metrics import MAX_DOMAINS, MAX_EXPORTERS, Metrics, State
 from flowfast.sinks import Account
 
 REFERENCE = Path(__file__).parent / "reference"
+TESTS = Path(__file__).parents[1] / "tests"
 NOTE = "<!-- Written by docs/generate.py from the code; change it there. -->\n"
 
 
@@ -27,13 +30,22 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def cli() -> str:
     """Every command with its options."""
-    command = typer.main.get_group(app)
     parts = ["# Command line\n", f"{app.info.help}\n", "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.\n"]
-    for name, each in command.commands.items():
+    for name, each in _commands("flowfast", typer.main.get_group(app)):
         arguments = " ".join(parameter.metavar or "" for parameter in each.params if parameter.param_type_name == "argument")
-        parts += [f"## flowfast {name}\n", f"`flowfast {name} [OPTIONS]{' ' + arguments if arguments else ''}`\n", f"{each.help}\n"]
+        parts += [f"## {name}\n", f"`{name} [OPTIONS]{' ' + arguments if arguments else ''}`\n", f"{each.help}\n"]
         parts.append(table(["option", "meaning"], [_option(parameter) for parameter in each.params if parameter.name != "help"]))
     return "\n".join(parts)
+
+
+def _commands(name: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, those of the groups within included."""
+    for each in group.commands.values():
+        full_name = f"{name} {each.name}"
+        if hasattr(each, "commands"):
+            yield from _commands(full_name, each)
+        else:
+            yield full_name, each
 
 
 def _option(parameter: Any) -> tuple[str, str]:
@@ -134,12 +146,80 @@ def _labels(family: Any) -> str:
     return ", ".join(f"`{label}`" for label in family._labelnames)
 
 
+def requirements() -> str:
+    """What is proven by tests and what is open."""
+    module = _of_tests("conformance/requirements.py")
+    rows = [row for row in module.table() if row.must_be_proven]
+    open_rows = [(f"`{row.id}`", row.text, row.open) for row in rows if row.open]
+    proven = [(f"`{row.id}`", row.text) for row in rows if not row.open]
+    return "\n".join(
+        [
+            "# Requirements\n",
+            "What flowfast is held to: the MUSTs of the formats, templates, data types, sequence numbers, sampling and robustness, "
+            "digested from the RFCs and the vendors' documents. A test names those that it proves by their id, so that "
+            "`grep -rn FF-IX-03 tests rust` shows it; `tests/conformance/test_requirements.py` fails on one that no test names and "
+            "that is not open.\n",
+            "## Open\n",
+            "`in part`: tests prove the rest.\n",
+            table(["id", "requirement", "how it is"], open_rows),
+            "## Proven\n",
+            table(["id", "requirement"], proven),
+        ]
+    )
+
+
+def disagreements() -> str:
+    """Where the oracles and flowfast differ."""
+    with (TESTS / "oracle/disagreements.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    verdicts = {"ours": "flowfast", "policy": "a choice", "none": "either"}
+    parts = [
+        "# Disagreements with other decoders\n",
+        "What tshark, nfdump and flow-tools make of the captures and flowfast does not, element by element, with the octets of the "
+        "datagram that decide it. `tests/conformance/test_oracles.py` fails on a disagreement that is not here, and on one here that is "
+        "gone. A capture that is not named is decoded alike.\n",
+    ]
+    for oracle in sorted({row["oracle"] for row in rows}):
+        lines = [
+            (
+                row["capture"].replace("__", "/", 1),
+                f"{row['column']} ({row['count']})",
+                _code(row["theirs"]),
+                _code(row["ours"]),
+                _code(row["octets"]),
+                verdicts[row["right"]],
+                row["why"],
+            )
+            for row in rows
+            if row["oracle"] == oracle
+        ]
+        parts += [f"## {oracle}\n", table(["capture", "element (times)", "theirs", "ours", "octets", "right", "why"], lines)]
+    return "\n".join(parts)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _of_tests(path: str) -> Any:
+    """A module of the tests, which are no package."""
+    spec = importlib.util.spec_from_file_location(f"tests_{Path(path).stem}", TESTS / path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(TESTS / path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli,
     "config.md": config,
     "schema.md": schema,
     "counters.md": counters,
     "metrics.md": metrics,
+    "requirements.md": requirements,
+    "oracle-disagreements.md": disagreements,
 }
 
 

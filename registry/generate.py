@@ -14,6 +14,7 @@ FIXED_FIELD_BASE = 0x1_0000
 NETFLOW9_FIELD_BASE = 0x2_0000
 NETFLOW9_SCOPE_BASE = 0x3_0000
 SFLOW_FIELD_BASE = 0x4_0000
+INNER_FIELD_BASE = 0x5_0000
 VARIABLE = 65535  # as in an IPFIX template (RFC 7011 section 7)
 
 # Fixed-format fields that have an IANA element (NetFlow names on the left).
@@ -31,6 +32,9 @@ NETFLOW9_NAMES = {
     33000: "ingressAclId", 33001: "egressAclId", 33002: "firewallExtendedEvent", 35001: "zoneFirewallExtendedEvent", 40000: "userName",
     20000: "wlanId", 56701: "panwAppId", 56702: "panwUserId",
 }  # fmt: skip
+
+# Elements that the packet inside a tunnel may tell, too: those of `wire::packet`, each with an `inner_` twin.
+INNER = [4, 5, 6, 7, 8, 11, 12, 27, 28, 31, 32, 54, 56, *range(70, 80), 80, 88, 139, 192, 243, 244, 245, 246, 256]
 
 # XDR types of sflow-fields.csv that have a fixed length: (octets, abstract data type). Narrower than 4: parts of a word.
 XDR_FIXED = {
@@ -87,9 +91,14 @@ def elements_rs() -> str:
         name = "scope_" + r["name"].lower().replace(" ", "_")
         elements.append((0, NETFLOW9_SCOPE_BASE + int(r["scope_type"]), name, "octetArray"))
     elements += sflow_elements()
+    elements += [
+        (0, INNER_FIELD_BASE + number, f"inner_{name}", kind) for pen, number, name, kind in elements if not pen and number in INNER
+    ]
     out = [HEADER, "use super::{AbstractDataType::*, Row};\n\n"]
     out += ["/// First id of the sFlow fields that no registry numbers.\n"]
     out += [f"pub(crate) const SFLOW_FIELD_BASE: u32 = {SFLOW_FIELD_BASE:#x};\n\n"]
+    out += ["/// What the `inner_` twin of an element has its id increased by.\n"]
+    out += [f"pub(crate) const INNER_FIELD_BASE: u32 = {INNER_FIELD_BASE:#x};\n\n"]
     out += ["/// First id of the v9 scope types (RFC 3954 section 6.1).\n"]
     out += [f"pub(crate) const NETFLOW9_SCOPE_BASE: u32 = {NETFLOW9_SCOPE_BASE:#x};\n\n"]
     out += ["/// Every known element, sorted by (pen, id).\n#[rustfmt::skip]\npub(super) static ELEMENTS: &[Row] = &[\n"]

@@ -7,8 +7,10 @@ from typing import Any, Self, final
 __all__ = [
     "Batch",
     "Collector",
+    "DecodeBench",
     "Decoder",
     "IntervalEnd",
+    "ReceiveFloor",
     "Replay",
     "__version__",
     "flow_columns",
@@ -25,10 +27,10 @@ class Batch:
 
     @property
     def table(self) -> str:
-        """`flows`, or a table of the `wire` schema."""
+        """`flows`, a table of the `wire` schema, or `ledger`."""
     @property
     def kind(self) -> str:
-        """`flows`, `data`, `options` or `counters`."""
+        """`flows`, `data`, `options`, `counters` or `ledger`."""
     @property
     def worker(self) -> int:
         """Index of the worker that decoded it."""
@@ -73,9 +75,12 @@ class IntervalEnd:
 class Decoder:
     """Decodes datagrams from anywhere. Not thread-safe; one exporter's datagrams belong in one decoder."""
 
-    def __new__(cls, *, schema: str = "flows", columns: Sequence[str] = ..., lenient: bool = False) -> Self:
+    def __new__(
+        cls, *, schema: str = "flows", columns: Sequence[str] = ..., lenient: bool = False, biflow: str = "keep", kernel: str = "auto"
+    ) -> Self:
         """`columns`: groups, column names, element names and `pen:id`; the group `standard` if not given.
 
+        `kernel`: `auto` or `plain` (record by record: slow, to compare with); both give the same rows.
         Raises ValueError with the nearest name if a column is unknown.
         """
     def decode(
@@ -98,6 +103,7 @@ class Collector:
         schema: str = "flows",
         columns: Sequence[str] = ...,
         lenient: bool = False,
+        biflow: str = "keep",
         rcvbuf: int = 0,
         rotate_s: int = 0,
         batch_rows: int = 131072,
@@ -106,6 +112,7 @@ class Collector:
         when_full: str = "drop",
         journal: tuple[str | PathLike[str], str] | None = None,
         state: Sequence[str | PathLike[str]] = (),
+        ledger: bool = False,
     ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
@@ -114,6 +121,7 @@ class Collector:
         `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
         `journal`: (directory, run): datagrams are written there before they are decoded, into files whose names hold `run`. `state`:
         captures, segments of a journal among them, to learn templates and options data from before the sockets are bound.
+        `ledger`: rows of the table `ledger` come every minute, and are counted nowhere.
         Raises OSError with errno and filename set to the URI (port in use, no permission, address not on this machine).
         """
     def listeners(self) -> list[dict[str, Any]]:
@@ -136,8 +144,23 @@ class Collector:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]:
+        """What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`."""
     def close(self) -> None:
         """Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads."""
+
+@final
+class ReceiveFloor:
+    """A UDP socket that is read as `Collector` reads it, and whose datagrams are counted and forgotten: the least that receiving costs."""
+
+    def __new__(cls, address: str, port: int, *, rcvbuf: int = 0) -> Self:
+        """Binds at once; port 0 takes a free one. `rcvbuf`: octets asked for (0: flowfast's default). Raises OSError."""
+    @property
+    def port(self) -> int: ...
+    def run(self) -> dict[str, int]:
+        """Receive in this thread, without the GIL, until `stop()`; then `datagrams`, `octets`, `trains` and `kernel_drops`."""
+    def stop(self) -> None:
+        """Have `run()` read what the kernel still holds and return."""
 
 @final
 class Replay:
@@ -151,11 +174,13 @@ class Replay:
         schema: str = "flows",
         columns: Sequence[str] = ...,
         lenient: bool = False,
+        biflow: str = "keep",
         workers: int = 1,
         rotate_s: int = 0,
         batch_rows: int = 131072,
         queue_batches: int = 16,
         late: str | PathLike[str] | None = None,
+        ledger: bool = False,
     ) -> Self:
         """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened.
 
@@ -171,7 +196,35 @@ class Replay:
         """(path, one sentence) for each file that was truncated or is no capture; what was readable has been decoded."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def accounts(self) -> list[dict[str, Any]]: ...
     def close(self) -> None: ...
+
+@final
+class DecodeBench:
+    """Decodes generated datagrams, or those of a capture, in memory and in this thread, and takes the time."""
+
+    def __new__(
+        cls,
+        *,
+        template: str = "ipfix-25",
+        capture: str | None = None,
+        order: str = "canonical",
+        kernel: str = "auto",
+        exporters: int = 1,
+        templates: int = 1,
+        records: int = 1000000,
+        schema: str = "flows",
+        columns: Sequence[str] = ...,
+    ) -> Self:
+        """`capture`: a pcap or pcapng file, in place of `template`, `order`, `exporters` and `templates` (of each Exporter).
+
+        `records`: a round decodes at least so many. Raises ValueError on unknown names, OSError if the capture cannot be read.
+        """
+    def round(self) -> dict[str, int]:
+        """One round over the same datagrams: `records`, `lost` (records without a row), and the CPU time of this thread in nanoseconds.
+
+        `cpu_ns`: decoding; `baseline_ns`: decoding with the kernel `plain`; `floor_ns`: copying the datagrams' octets once.
+        """
 
 def generate(
     *,
@@ -185,8 +238,12 @@ def generate(
     exporters: int,
     template: str = "default",
     start_time_s: int | None = None,
+    trains: bool = True,
 ) -> Mapping[str, int]:
-    """Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs."""
+    """Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs.
+
+    `trains`: many datagrams a system call, where the kernel has UDP_SEGMENT; else one.
+    """
 
 def table_schema(schema: str, columns: Sequence[str]) -> object:
     """The Arrow schema of the `flows` table with these columns, as an object with `__arrow_c_schema__`. Raises ValueError on an unknown column."""

@@ -31,12 +31,14 @@ def read(
     ports: Sequence[int] = (),
     workers: int = 1,
     lenient: bool = False,
+    biflow: str = "keep",
 ) -> "Capture":
     """Read captures (pcap, pcapng; `-` is standard input) into Arrow.
 
     `schema` is `flows` or `wire`; `columns` are names, groups (`minimal`, `standard`, `full`) or elements of the registry, by
     default `standard`; `table` picks one table of the `wire` schema; `ports` restricts to UDP destination ports; `workers` is the
-    number of decoding threads; `lenient` keeps the sets before the fault of a malformed message. Raises UsageError and InputError.
+    number of decoding threads; `lenient` keeps the sets before the fault of a malformed message; `biflow` is
+    `keep` or `split`, which makes a row of each direction of a biflow. Raises UsageError and InputError.
     """
     paths = [path] if isinstance(path, str | PathLike) else list(path)
     if not paths:
@@ -51,6 +53,7 @@ def read(
         columns=_columns(schema, columns),
         workers=workers,
         lenient=lenient,
+        biflow=biflow,
     )
 
 
@@ -64,6 +67,7 @@ def listen(
     rcvbuf: int | str = "32M",
     when_full: str = "drop",
     lenient: bool = False,
+    biflow: str = "keep",
 ) -> "Listener":
     """Receive flows from now on.
 
@@ -82,6 +86,7 @@ def listen(
                 schema=schema,
                 columns=names,
                 lenient=lenient,
+                biflow=biflow,
                 rcvbuf=parse_octets(rcvbuf),
                 when_full="block" if any(each.blocking for each in uris) else when_full,
             )

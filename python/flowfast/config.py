@@ -100,6 +100,11 @@ class Settings(BaseModel):
     lenient: bool = Field(
         default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
     )
+    biflow: Literal["keep", "split"] = Field(
+        default="keep",
+        description="Biflows in the `flows` table: `keep` the reverse counters beside the forward ones, or `split` into a row for each "
+        "direction.",
+    )
 
     journal: Literal["on", "off", "keep"] = Field(
         default="on",
@@ -127,6 +132,11 @@ class Settings(BaseModel):
     def rotation_s(self) -> int:
         """Seconds of an interval, 0 if no target rotates."""
         return self.rotate if any(target.layout == "directory" for target in self.to) else 0
+
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether a target has a ledger beside its flows."""
+        return any(target.keeps_ledger for target in self.to)
 
 
 def setting_names() -> list[str]:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Protocol
 
+from flowfast import logs
 from flowfast._core import Batch, IntervalEnd
-from flowfast.errors import TargetLost
+from flowfast.errors import TargetLost, reason
 from flowfast.journal import Journal
 from flowfast.sinks import Account, Sink
 from flowfast.sinks.rotating import RotatingFiles
 
-QUEUE_ROWS = 1 << 20
+QUEUE_ROWS = 1 << 19
 """Rows that wait before a sink: what a slow one may hold in memory."""
 POLL_S = 0.1
 """How long nothing else happens while an event, room in a queue or a thread's end is waited for."""
@@ -44,8 +45,11 @@ class SinkRunner:
     `journal`: the journal that gives rows again which the sink, of rotating files then, could not take.
     """
 
-    def __init__(self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS, journal: Journal | None = None) -> None:
+    def __init__(
+        self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS, journal: Journal | None = None, *, keeps_ledger: bool = False
+    ) -> None:
         self.account = account
+        self.keeps_ledger = keeps_ledger
         self._journal = journal
         self._missing: Counter[tuple[int, int]] = Counter()
         self.lost: TargetLost | None = None
@@ -143,6 +147,8 @@ class SinkRunner:
         else:
             self.account.fault(error)
             self._miss(event)
+        if _is_ledger(event):
+            logs.error("ledger_lost", f"rows of the ledger of {self.account.target} are lost: {reason(error)}")
 
     def _may_retry_after(self, pause_s: float) -> bool:
         """Wait before a retry; False, at once, if no more rows come and there was time enough."""
@@ -174,13 +180,13 @@ class SinkRunner:
                     missing = self._missing.pop((event.worker, event.interval_start), 0)
                 self._journal.settle(self._sink, event, missing)
         elif self.lost is not None:
-            self.account.lost(event.num_rows, self.lost)
+            self.account.lost(_rows(event), self.lost)
         else:
             self._sink.write(event)
 
     def _miss(self, batch: Batch) -> None:
         with self._changed:
-            self._missing[batch.worker, batch.interval_start] += batch.num_rows
+            self._missing[batch.worker, batch.interval_start] += _rows(batch)
 
 
 class Pipeline:
@@ -245,6 +251,8 @@ class Pipeline:
 
     def _hand(self, event: Event) -> None:
         for runner in self._runners:
+            if _is_ledger(event) and not runner.keeps_ledger:
+                continue
             while not runner.offer(event):
                 if not self._wait or self._abandoned:
                     runner.drop(event)
@@ -253,5 +261,10 @@ class Pipeline:
                 self._on_tick()
 
 
+def _is_ledger(event: Event) -> bool:
+    return not isinstance(event, IntervalEnd) and event.kind == "ledger"
+
+
 def _rows(event: Event) -> int:
-    return 0 if isinstance(event, IntervalEnd) else event.num_rows
+    """Records of an event; rows of the ledger are none."""
+    return 0 if isinstance(event, IntervalEnd) or _is_ledger(event) else event.num_rows

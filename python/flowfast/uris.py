@@ -151,6 +151,11 @@ class Target:
             return cls(suffix, "file", Path(text))
         raise UsageError(f"`{text}` is no target", _target_hint(scheme if colon else suffix))
 
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether the ledger lies beside the flows: in rotating files that hold types."""
+        return self.layout == "directory" and self.format in ("parquet", "arrow")
+
     def __str__(self) -> str:
         if self.layout == "stdout":
             return "-"

@@ -1,4 +1,4 @@
-"""Export traffic of 16 exporters with every fault mixed in, of which it is known to the record what must come of it.
+"""Export traffic of 64 exporters with every fault mixed in, of which it is known to the record what must come of it.
 
 Exporter n sends from 127.0.0.n, from four source ports in turn: v5 from one engine; v9 and IPFIX from four Observation Domains:
 1 and 2 use one template id for different layouts, 3 sends data before its template, 4 never sends one. Templates come from the
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-EXPORTERS = 16
+EXPORTERS = 64
 PORTS = 4
 UNIX_S, UPTIME_MS = 1_790_000_000, 60_000
 TEMPLATE_ID = 256
@@ -49,6 +49,8 @@ class Truth:
     orphan_sets: int = 0
     orphan_octets: int = 0
     unknown_sets: int = 0
+    sent: Counter = field(default_factory=Counter)  # datagrams, by exporter
+    faulty: Counter = field(default_factory=Counter)  # datagrams that must be discarded, by exporter
     lost: Counter = field(default_factory=Counter)  # (exporter, domain)
     records: Counter = field(default_factory=Counter)  # (exporter, domain)
 
@@ -140,6 +142,7 @@ def _exporter(number: int, share: int, choose: random.Random, truth: Truth) -> l
     def send(payload: bytes, from_port: int | None = None) -> None:
         sent.append((number, next(port) if from_port is None else from_port, payload))
         truth.datagrams += 1
+        truth.sent[number] += 1
 
     def send_template(stream: Stream) -> None:
         send(stream.template(), 0)
@@ -168,6 +171,7 @@ def _exporter(number: int, share: int, choose: random.Random, truth: Truth) -> l
             payload, reason, lost = _faulty(stream, choose)
             send(payload)
             truth.discarded[reason] += 1
+            truth.faulty[number] += 1
             _lose(truth, stream, lost)
         else:
             send_data(stream)

@@ -143,12 +143,26 @@ def assert_counters(decoded: Decoded, messages: list[Message]) -> None:
     assert stats["warnings"]["unknown_set"] == sum(m.unknown_sets for m in intact)
 
 
+PACKET_SECTIONS = {104, 313, 315, 316}
+
+
+def carries_packets(messages: list[Message]) -> bool:
+    """Whether records hold the start of a packet (PSAMP)."""
+    fields = (field.element for record in in_order(messages) for field in record.template.fields)
+    return any(element.id in PACKET_SECTIONS and not element.pen for element in fields)
+
+
 @every_capture
 def test_flows(path: Path) -> None:
     """Addresses, ports, octets, packets, times, AS numbers, interfaces, prefix lengths, next hops."""
     messages = walked(path)
     decoded = decoded_flows(path)
-    assert_same_flows(decoded.rows, flows.expected(messages))
+    rows, expected = decoded.rows, flows.expected(messages)
+    if carries_packets(messages):
+        # packets fill what their records leave (FF-PS-01), which is compared where the packets are made: here, what records say
+        said = {column for row in expected for column, value in row.items() if value is not None}
+        rows, expected = ([{c: v for c, v in row.items() if c in said} for row in each] for each in (rows, expected))
+    assert_same_flows(rows, expected)
     flow_records = sum(not record.template.is_options for record in in_order(messages))
     assert (decoded.stats["records_decoded"], decoded.options) == (flow_records, [])
 
@@ -290,6 +304,8 @@ def test_against_tshark_directly(path: Path, shared_captures: Path) -> None:
     rows = decoded_flows(path).rows
     if len(records) != len(rows):
         pytest.skip("tshark has not every record: see oracle/disagreements.csv")
+    if carries_packets(walked(path)):
+        pytest.skip("packets in the records fill what tshark shows as octets")
     columns = ("src_addr", "dst_addr", "src_port", "dst_port", "proto", "bytes", "packets")
     message = Message(export(path)[0])
     theirs = Counter(tuple(flows.row(numbers(record), message)[column] for column in columns) for record in records)

@@ -172,6 +172,24 @@ def test_variable_length_is_ipfix_own() -> None:
     assert decoded.stats["warnings"]["netflow9_variable_length"] == 1
 
 
+@pytest.mark.parametrize("fields", range(2, 9))
+@pytest.mark.parametrize("padding", [0, 2])
+@pytest.mark.parametrize("more", [0, 1])
+def test_options_templates_that_count_fields(fields: int, padding: int, more: int) -> None:
+    """FF-Q-04: field count and scope count, as in IPFIX, instead of two lengths in octets: told by which of them can be meant."""
+    for scopes in range(1, fields):
+        specifiers = [Field(2, 4)] * scopes + [Field(41, 4)] * (fields - scopes)
+        counted = struct.pack(">HHH", 300, fields, scopes) + b"".join(field.octets for field in specifiers)
+        another = [options_template9(301, 1, Field(1, 4), Field(41, 4))] * more
+        record = b"".join(n.to_bytes(4) for n in range(1, fields + 1))
+        decoded = wire(netflow9(options_templates(counted, *another, version=9, padding=bytes(padding)), a_set(300, record)))
+        (row,) = decoded.options
+        assert list(row.values()) == list(range(1, fields + 1))
+        assert list(row)[:scopes] == ["scope_interface", *(f"scope_interface_{n}" for n in range(2, scopes + 1))]
+        assert decoded.stats["warnings"]["netflow9_options_form"] == 1
+        assert decoded.stats["options_templates_received"] == 1 + more
+
+
 def test_sequence_counts_packets() -> None:
     """FF-V9-04: per exporter and Source ID, modulo 2^32; the unit is in the counter's name."""
     empty = [netflow9(sequence=sequence, source=source) for sequence, source in [(2**32 - 1, 1), (0, 1), (7, 2), (3, 1), (8, 2)]]

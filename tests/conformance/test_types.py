@@ -244,6 +244,12 @@ def test_reverse_elements() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("direction", range(4))
+def test_biflow_directions(direction: int) -> None:
+    """FF-BI-03: arbitrary, initiator, reverse initiator, perimeter: of the record, as it was sent."""
+    assert one(Field(239, 1), bytes([direction]))[0] == direction
+
+
 NOT_REVERSIBLE = [148, 145, 149, 137, 130, 131, *range(211, 218), 173, 40, 41, 42, *range(163, 169), 210, 239]
 
 

@@ -30,7 +30,38 @@ FIELDS: dict[str, tuple[int, ...]] = {
     "ingress_vrfid": (234,), "egress_vrfid": (235,), "biflow_direction": (239,), "dot1q_vlan_id": (243,),
     "dot1q_customer_vlan_id": (245,), "ethernet_type": (256,), "selector_id": (302,), "delta_octets_squared": (198,),
     "sampling_packet_interval": (305,), "icmp_type_code_ipv4": (32,), "icmp_ipv6_type": (178,), "icmp_ipv6_code": (179,),
+    "length_min": (25,), "length_max": (26,), "sampling_algorithm": (35,), "flow_active_timeout": (36,), "flow_inactive_timeout": (37,),
+    "engine_type": (38,), "engine_id": (39,), "packetsexp": (41,), "flowsexp": (42,), "routersc": (43,), "toplabeltype": (46,),
+    "toplabeladdr": (47,), "flow_class": (51,), "frag_ident": (54,), "post_tos": (55,), "ipv6_exthdr": (64,), "sampler_name": (84,),
+    "mpls_vpn_rd": (90,), "mpls_top_label_prefix_length": (91,), "appl_name": (96,), "post_ip_diff_serv_code_point": (98,),
+    "classification_engine_id": (101,), "exporter_addr": (130,), "exporter_addr_v6": (131,), "observation_point_id": (138,),
+    "toplabeladdr_v6": (140,), "mp_id": (143,), "flow_exporter": (144,), "wlan_ssid": (147,), "od_id": (149,), "ignore_packets": (164,),
+    "notsent_packets": (167,), "icmp_ipv4_type": (176,), "icmp_ipv4_code": (177,), "ip_dscp": (195,), "ip_precedence": (196,),
+    "export_protocol_version": (214,), "exporter_protocol": (215,), "nat_originating_address_realm": (229,), "vrfname": (236,),
+    "ethernet_header_length": (240,), "dot1q_priority": (244,), "ingress_physical_interface": (252,), "egress_physical_interface": (253,),
+    "observation_point_type": (277,), "new_connection_delta_count": (278,), "connection_sum_duration_seconds": (279,),
+    "anonymization_technique": (286,), "nat_type": (297,), "responder_packets": (299,), "selection_sequence_id": (301,),
+    "selector_algorithm": (304,), "sampling_packet_space": (306,), "sampling_size": (309,), "sampling_population": (310,),
+    "data_link_frame_section": (315,), "selector_name": (335,), "private_enterprise_number": (346,), "layer2_segment_id": (351,),
+    "layer2_octet_delta_count": (352,), "sta_mac_address": (365,), "sta_ipv4_address": (366,), "wtp_mac_address": (367,),
+    "application_category_name": (372,), "value_distribution_method": (384,), "flow_selector_algorithm": (390,),
+    "data_link_frame_type": (408,), "section_exported_octets": (410,), "mib_capture_time_semantics": (448,),
+    "nat_quota_exceeded_event": (466,), "nat_threshold_event": (467,),
+    "ingress_acl_id": (33000,), "egress_acl_id": (33001,), "fw_ext_event": (33002,), "aaa_username": (40000,),
 }  # fmt: skip
+TEXTS = {
+    "if_name",
+    "if_descr",
+    "sampler_name",
+    "appl_name",
+    "wlan_ssid",
+    "vrfname",
+    "selector_name",
+    "application_category_name",
+    "aaa_username",
+}
+ADDRESSES = {"nexthop", "nexthopv6", "bgpnexthop", "bgpnexthopv6", "srcprefix", "srcnet", "dstnet", "routersc"}
+OCTETS = {"mpls_vpn_rd", "data_link_frame_section", "ingress_acl_id", "egress_acl_id"}
 COMPARED = {element for elements in FIELDS.values() for element in elements}
 MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
 _SET = re.compile(r"(Flow)?Set \d+ \[id=(?P<id>\d+)\]")
@@ -162,11 +193,11 @@ def _leaves(node: Node) -> list[tuple[str, Any]]:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in ("if_name", "if_descr"):
+    if name in TEXTS or "mac" in name:
         return text
-    if "mac" in name:
-        return text
-    if "addr" in name or name in ("nexthop", "nexthopv6", "bgpnexthop", "bgpnexthopv6", "srcprefix", "srcnet", "dstnet"):
+    if name in OCTETS:
+        return bytes.fromhex(text.replace(":", ""))
+    if name in ADDRESSES or ("addr" in name and name != "nat_originating_address_realm"):
         return str(ipaddress.ip_address(text))
     return int(text, 0)
 

@@ -55,7 +55,7 @@ def test_ndjson_on_standard_output_is_the_default(capture):
 
 def test_rotating_files_follow_the_time_of_the_capture(capture, tmp_path):
     assert run("convert", capture, "--to", f"parquet:{tmp_path}/out", "--rotate", "5m").returncode == 0
-    names = sorted(path.name for path in tmp_path.rglob("*.parquet"))
+    names = sorted(path.name for path in tmp_path.rglob("flows-*.parquet"))
     # 1790000000 is 2026-09-21T14:13:20Z; ten datagrams a minute apart lie in three intervals of five minutes
     assert names == [f"flows-20260921T14{minute}00Z-0-0.parquet" for minute in (10, 15, 20)]
     assert pl.read_parquet(f"{tmp_path}/out/flows/date=2026-09-21/hour=14/*.parquet").height == 300

@@ -68,3 +68,39 @@ def test_version_and_help():
     for command in ("collect", "convert", "generate", "check-config", "schema"):
         assert command in help_text
         assert run(command, "--help").returncode == 0
+
+
+def test_bench_decode_reports_figures_for_machines_and_for_people():
+    fixed = ("bench", "decode", "--records", 2000, "--runs", 2)
+    done = run(*fixed, "--template", "set-a", "--order", "worst", "--kernel", "simd", "--exporters", 3, "--templates", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["template"], report["order"], report["kernel"], report["lost"]) == ("set-a", "worst", "simd", 0)
+    assert report["records"] >= 2000
+    assert report["records_per_cpu_second"] == pytest.approx(report["records"] / report["cpu_seconds"], rel=0.01)
+    assert report["ns_per_record"] == pytest.approx(1e9 * report["cpu_seconds"] / report["records"], rel=0.01)
+    assert min(report["floor_ns_per_record"], report["baseline_ns_per_record"]) > 0
+    assert "M records per CPU-second" in run(*fixed, "--template", "v5").stdout
+
+
+def test_bench_decode_of_a_capture(tmp_path):
+    path = tmp_path / "x.pcap"
+    run("generate", "--write", path, "--format", "v9", "--count", 500)
+    report = json.loads(run("bench", "decode", "--capture", path, "--records", 1, "--runs", 1, "--json").stdout)
+    assert (report["records"], report["lost"], report["template"]) == (500, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--template", "v6"], "unknown template `v6`"),
+        (["--kernel", "gpu"], "hint: kernels are auto, simd, scalar, plain"),
+        (["--template", "v5", "--order", "worst"], "hint: "),
+        (["--capture", "/nonexistent"], "cannot read /nonexistent"),
+    ],
+)
+def test_bench_decode_names_mistakes(options, said):
+    done = run("bench", "decode", *options)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

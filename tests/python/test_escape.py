@@ -30,6 +30,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("hostile", "shown"), HOSTILE)
 def test_what_could_steer_a_terminal_is_shown_as_its_code(hostile, shown):
+    # FF-SEC-05, FF-TI-07.
     assert printable(hostile) == shown
     assert printable(hostile).isprintable()
 

@@ -295,6 +295,7 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path, full):
 
 
 def test_templates_are_listed(tmp_path):
+    # FF-TL-11.
     out = tmp_path / "out"
     with collecting("--listen", "udp://127.0.0.1:0", "--to", f"parquet:{out}", "--rotate", "1s") as running:
         port = running.wait_for("listening")["port"]

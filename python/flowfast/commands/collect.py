@@ -171,12 +171,14 @@ def open_collector(settings: Settings, inherited: Sequence[tuple[int, str]] = ()
                 schema=settings.schema_,
                 columns=settings.columns,
                 lenient=settings.lenient,
+                biflow=settings.biflow,
                 rcvbuf=settings.rcvbuf,
                 rotate_s=settings.rotation_s,
                 batch_age_ms=BATCH_AGE_MS,
                 when_full="block" if settings.blocks else "drop",
                 journal=(journal.directory, journal.run) if journal else None,
                 state=state,
+                ledger=True,  # targets change with the configuration; what no target keeps costs next to nothing
             )
             for descriptor, _ in inherited:
                 os.close(descriptor)  # the collector has duplicates

@@ -61,8 +61,10 @@ def open_replay(inputs: Sequence[str], ports: Sequence[int], settings: Settings)
                 schema=settings.schema_,
                 columns=settings.columns,
                 lenient=settings.lenient,
+                biflow=settings.biflow,
                 workers=settings.workers,
                 rotate_s=settings.rotation_s,
+                ledger=settings.keeps_ledger,
             )
     except OSError as error:
         raise input_error(error) from error

@@ -9,7 +9,17 @@ from flowfast.uris import parse_destination
 
 
 def run(
-    *, to: str | None, write: str | None, format: str, count: int, rate: float, order: str, template: str, exporters: int, seed: int
+    *,
+    to: str | None,
+    write: str | None,
+    format: str,
+    count: int,
+    rate: float,
+    order: str,
+    template: str,
+    exporters: int,
+    seed: int,
+    single: bool,
 ) -> int:
     """Export Flow Records to a UDP address, a pcap file or both, and print what was sent as one JSON line. Returns the exit code."""
     if to is None and write is None:
@@ -27,6 +37,7 @@ def run(
                 seed=seed,
                 exporters=exporters,
                 template=template,
+                trains=not single,
             )
     except OSError as error:
         where = error.filename or write or to

@@ -35,8 +35,8 @@ def open_runner(settings: Settings, target: Target, *, replace: bool, journal: J
     """The runner of one target. Raises UsageError and TargetError."""
     account = Account(str(target))
     its_journal = journal if target.layout == "directory" else None
-    run = its_journal.run if its_journal else ""
-    return SinkRunner(open_sink(target, account, flows_schema(settings), replace=replace, run=run), account, journal=its_journal)
+    sink = open_sink(target, account, flows_schema(settings), replace=replace, run=its_journal.run if its_journal else "")
+    return SinkRunner(sink, account, journal=its_journal, keeps_ledger=target.keeps_ledger)
 
 
 def stdout_is_shared(targets: Sequence[Target]) -> bool:

@@ -1,4 +1,4 @@
-"""Arrow IPC files, uncompressed: they can be mapped into memory and read without a copy."""
+"""Arrow IPC files, buffers compressed with LZ4: the target that costs least CPU time, at twice the octets of Parquet."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,6 +7,8 @@ import pyarrow as pa
 
 from flowfast._core import Batch
 from flowfast.sinks.writer import OneTable
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class ArrowWriter(OneTable):
@@ -40,5 +42,5 @@ class ArrowWriter(OneTable):
 
     def _open(self, schema: pa.Schema) -> pa.ipc.RecordBatchFileWriter:
         if self._file is None:
-            self._file = pa.ipc.new_file(self._path, schema)
+            self._file = pa.ipc.new_file(self._path, schema, options=_OPTIONS)
         return self._file

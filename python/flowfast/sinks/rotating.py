@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from flowfast import logs
 from flowfast._core import Batch
-from flowfast.errors import TargetError
+from flowfast.errors import TargetError, reason
 from flowfast.files import PendingFile, carry_out, pending_rotating, probe_directory, write_manifest
 from flowfast.sinks.account import Account
+from flowfast.sinks.answers import Answers
 from flowfast.sinks.writer import RowWriter, SchemaChanged
 
 MAX_OPEN_FILES = 256
@@ -19,6 +21,7 @@ MAX_OPEN_FILES = 256
 MAX_BUFFERED_OCTETS = 512 << 20
 """Beyond it the file that holds most writes a row group early."""
 
+LEDGER = "ledger"
 _Key = tuple[str, int, int]
 
 
@@ -27,7 +30,8 @@ class _OpenFile:
     key: _Key
     pending: PendingFile
     writer: RowWriter
-    rows: int = 0
+    records: int = 0
+    """Rows, but none of the ledger's."""
     octets: int = 0
 
 
@@ -49,16 +53,21 @@ class RotatingFiles:
         self._open: dict[_Key, _OpenFile] = {}
         self._closed: list[_OpenFile] = []
         self._missing: Counter[tuple[int, int]] = Counter()
+        self._answers = Answers(account)
+        self._ledger: tuple[_Key, pa.Schema, pa.Scalar] | None = None
         probe_directory(root)
 
     def write(self, batch: Batch) -> None:
         """Write a batch into the file of its table, worker and interval."""
         key = (batch.table, batch.worker, batch.interval_start)
+        if batch.kind == LEDGER:
+            self._write_ledger(batch)
+            return
         try:
-            self._write(key, batch)
+            self._write(key, batch, batch.num_rows)
         except SchemaChanged:
             self._end(key)
-            self._write(key, batch)
+            self._write(key, batch, batch.num_rows)
         if sum(file.writer.buffered_octets for file in self._open.values()) > MAX_BUFFERED_OCTETS:
             self._flush_largest()
 
@@ -68,9 +77,13 @@ class RotatingFiles:
             self._end(key)
 
     def close(self) -> None:
-        """Commit every file; with a journal, intervals whose end did not come are left to it."""
+        """Commit every file, the ledger last: it tells of the others. With a journal, intervals whose end did not come are left to it."""
+        for key in [key for key in self._open if key[0] != LEDGER]:
+            self._end(key)
         if self._run:
             self.defer()
+        if self._ledger is not None:
+            self._tell_answers(*self._ledger)
         for key in list(self._open):
             self._end(key)
 
@@ -87,7 +100,7 @@ class RotatingFiles:
         missing += sum(self._missing.pop(key) for key in list(self._missing) if interval in (None, key))
         files = [file for file in self._closed if interval in (None, file.key[1:])]
         self._closed = [file for file in self._closed if file not in files]
-        rows = sum(file.rows for file in files)
+        rows = sum(file.records for file in files)
         if not files and not missing and complete:
             return True
         if again and (missing or not complete):
@@ -122,13 +135,34 @@ class RotatingFiles:
 
     def _defer(self, files: Sequence[_OpenFile], missing: int) -> None:
         self._discard(files)
-        self.account.deferred(missing + sum(file.rows for file in files))
+        self.account.deferred(missing + sum(file.records for file in files))
 
     def _discard(self, files: Sequence[_OpenFile]) -> None:
         for file in files:
             file.pending.discard()
 
-    def _write(self, key: _Key, batch: Batch) -> None:
+    def _write_ledger(self, batch: Batch) -> None:
+        """Write rows of the ledger, and after them what became of the records handed to this target."""
+        key, rows = (batch.table, batch.worker, batch.interval_start), pa.record_batch(batch)
+        self._write(key, rows, 0)
+        self._ledger = (key, rows.schema, rows["minute"][0])
+        self._tell_answers(*self._ledger)
+
+    def _tell_answers(self, key: _Key, schema: pa.Schema, minute: pa.Scalar) -> None:
+        """What cannot be written now goes with the next rows."""
+        answers = self._answers.rows(schema, minute)
+        try:
+            if answers.num_rows:
+                self._write(key, answers, 0)
+        except Exception as error:
+            self._say_ledger_lost(error)
+        else:
+            self._answers.told()
+
+    def _say_ledger_lost(self, error: Exception) -> None:
+        logs.error("ledger_lost", f"rows of the ledger in {self.root} are lost: {reason(error)}")
+
+    def _write(self, key: _Key, batch: Batch, records: int) -> None:
         file = self._open.get(key) or self._start(key)
         try:
             file.writer.write(batch)
@@ -137,7 +171,7 @@ class RotatingFiles:
         except Exception as error:
             self._lose(key, error)
             raise
-        file.rows += batch.num_rows
+        file.records += records
 
     def _start(self, key: _Key) -> _OpenFile:
         if len(self._open) >= MAX_OPEN_FILES:
@@ -164,23 +198,25 @@ class RotatingFiles:
         file = self._open[key]
         try:
             file.writer.close()
-            file.octets = file.pending.temporary.stat().st_size if self._run else file.pending.commit()
+            file.octets = file.pending.temporary.stat().st_size if self._run and key[0] != LEDGER else file.pending.commit()
         except Exception as error:
             self._lose(key, error)
             return
         del self._open[key]
-        if self._run:
+        if self._run and key[0] != LEDGER:
             self._closed.append(file)
             return
-        self.account.files_written += 1
-        self.account.wrote(file.rows, file.octets)
+        self.account.files_written += key[0] != LEDGER
+        self.account.wrote(file.records, file.octets)
 
     def _lose(self, key: _Key, error: Exception) -> None:
         file = self._open.pop(key)
         file.writer.abandon()
         file.pending.discard()
-        if self._run:
-            self._missing[key[1:]] += file.rows
+        if self._run and key[0] != LEDGER:
+            self._missing[key[1:]] += file.records
             self.account.fault(error)
         else:
-            self.account.lost(file.rows, error)
+            self.account.lost(file.records, error)
+        if key[0] == LEDGER:
+            self._say_ledger_lost(error)

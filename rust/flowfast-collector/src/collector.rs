@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flowfast_decode::{DecoderOptions, ExporterSummary};
+use flowfast_decode::{AccountSummary, DecoderOptions, ExporterSummary};
 
 use crate::consumer::{Consumer, Seat};
 use crate::error::StartError;
@@ -22,7 +22,7 @@ use crate::replay::read_datagrams;
 use crate::worker::{ListenFormat, Worker};
 
 /// Longest wait of a worker for a datagram: how late it can see a stop, the end of an interval, or an old batch.
-const MAX_RECEIVE_TIMEOUT: Duration = Duration::from_millis(50);
+pub(crate) const MAX_RECEIVE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// One address to listen on.
 #[derive(Clone, Copy, Debug)]
@@ -239,6 +239,11 @@ impl Collector {
     /// What each Exporter and Observation Domain sent.
     pub fn exporters(&self) -> Vec<ExporterSummary> {
         self.consumer.exporters()
+    }
+
+    /// What became of what each Exporter sent.
+    pub fn accounts(&self) -> Vec<AccountSummary> {
+        self.consumer.accounts()
     }
 
     /// Flushes in the queue, and how many fit.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use flowfast_decode::{Counter, ExporterSummary};
+use flowfast_decode::{AccountSummary, Counter, ExporterSummary, TableKind};
 
 use crate::error::StartError;
 use crate::event::Event;
@@ -105,7 +105,9 @@ impl Consumer {
 
     fn abandon_queue(&self) {
         while let Some(event) = self.inbox.next(Duration::ZERO) {
-            if let Event::Batch(batch) = event {
+            if let Event::Batch(batch) = event
+                && batch.rows.kind != TableKind::Ledger
+            {
                 self.records_abandoned
                     .fetch_add(batch.rows.batch.num_rows() as u64, Ordering::Relaxed);
             }
@@ -148,6 +150,13 @@ impl Consumer {
     /// What each Exporter and Observation Domain sent, as of a second ago; exact once the workers have stopped.
     pub(crate) fn exporters(&self) -> Vec<ExporterSummary> {
         let published = |board: &Arc<Board>| Arc::clone(&board.exporters());
+        let lists: Vec<_> = self.boards.iter().map(published).collect();
+        lists.iter().flat_map(|list| list.iter().cloned()).collect()
+    }
+
+    /// What became of what each Exporter sent, as of a second ago; exact once the workers have stopped.
+    pub(crate) fn accounts(&self) -> Vec<AccountSummary> {
+        let published = |board: &Arc<Board>| Arc::clone(&board.accounts());
         let lists: Vec<_> = self.boards.iter().map(published).collect();
         lists.iter().flat_map(|list| list.iter().cloned()).collect()
     }

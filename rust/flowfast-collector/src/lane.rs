@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flowfast_decode::{
-    Datagram, Decoder, DecoderOptions, OptionsError, SetLoss, Stats, TableBatch,
+    Datagram, DecodeError, Decoder, DecoderOptions, OptionsError, RecordLoss, SetLoss, Stats,
+    TableBatch,
 };
 
 use crate::consumer::Seat;
@@ -16,6 +17,9 @@ use crate::metrics::{Board, Snapshot, WorkerCounters};
 use crate::queue::{Outbox, Sent};
 
 const NS_PER_S: i64 = 1_000_000_000;
+
+/// The ledger has rows for each minute.
+const LEDGER_S: u32 = 60;
 
 /// A batch closes at about so many octets, however few rows they are.
 const MAX_BATCH_OCTETS: usize = 64 << 20;
@@ -38,6 +42,8 @@ pub struct Batching {
     pub rows: usize,
     /// A batch closes when its oldest row has waited so many nanoseconds; None: never.
     pub age_ns: Option<i64>,
+    /// Whether what became of datagrams and records is told every minute, as rows of the table `ledger`.
+    pub ledger: bool,
 }
 
 /// One worker's decoder, interval and batch.
@@ -60,6 +66,9 @@ pub(crate) struct Lane {
     rows_missing: u64,
     /// Rotations asked for by the consumer that were done.
     rotations: u32,
+    minute: Option<Interval>,
+    /// The first minute that the ledger has not told of, if it is over: its rows found no room in the queue, and go with the next.
+    untold: Option<Interval>,
     /// When the oldest pending row was received.
     oldest_ns: Option<i64>,
     pub(crate) own: WorkerCounters,
@@ -119,6 +128,8 @@ impl Lane {
             late: None,
             rows_missing: 0,
             rotations: 0,
+            minute: None,
+            untold: None,
             oldest_ns: None,
             own: WorkerCounters::default(),
             outbox: seat.outbox,
@@ -132,23 +143,70 @@ impl Lane {
         self.outbox.worker()
     }
 
-    /// The time is now this: closes the interval and the batch that it ends. Call before the datagrams of that time.
+    /// The time is now this: closes the minute, the interval and the batch that it ends. Call before the datagrams of that time.
     pub(crate) fn advance(&mut self, now_ns: i64) {
         self.rotate_if_told();
-        match self.interval {
-            Some(interval) if interval.contains(now_ns) => {
-                if let (Some(oldest_ns), Some(age_ns)) = (self.oldest_ns, self.batching.age_ns)
-                    && has_passed(oldest_ns, now_ns, age_ns)
-                {
-                    self.flush();
-                }
-            }
-            _ => {
-                self.flush();
-                self.end_interval();
-                self.interval = Some(Interval::of(now_ns, self.batching.rotate_s));
-            }
+        let is_in = |interval: Option<Interval>| interval.is_some_and(|each| each.contains(now_ns));
+        let interval_goes_on = is_in(self.interval);
+        if !interval_goes_on || self.batch_is_old(now_ns) {
+            self.flush();
         }
+        let ledger_is_due = !is_in(self.minute);
+        if ledger_is_due {
+            self.end_minute();
+            self.minute = Some(Interval::of(now_ns, LEDGER_S));
+        }
+        if !interval_goes_on {
+            self.end_interval();
+            self.interval = Some(Interval::of(now_ns, self.batching.rotate_s));
+        } else if ledger_is_due {
+            self.tell_ledger();
+        }
+    }
+
+    fn batch_is_old(&self, now_ns: i64) -> bool {
+        let ages = self.oldest_ns.zip(self.batching.age_ns);
+        ages.is_some_and(|(oldest_ns, age_ns)| has_passed(oldest_ns, now_ns, age_ns))
+    }
+
+    fn end_minute(&mut self) {
+        if self.batching.ledger {
+            self.untold = self.untold.or(self.minute);
+        }
+    }
+
+    /// Puts what the ledger has not told yet into the queue, if there is room; else it stays where it is.
+    fn tell_ledger(&mut self) {
+        let Some((minute, interval)) = self.untold.zip(self.interval) else {
+            return;
+        };
+        let worker = self.outbox.worker();
+        let sent = match self.decoder.ledger().rows(minute.from_ns, worker) {
+            Some(rows) => self.outbox.rows(interval.start_s, vec![rows]),
+            None => Sent::Queued,
+        };
+        if sent == Sent::Queued {
+            self.decoder.ledger_mut().written();
+            self.untold = None;
+        }
+    }
+
+    /// Counts a datagram that is not to be decoded, and why.
+    pub(crate) fn discard(&mut self, datagram: &Datagram<'_>, why: DecodeError) {
+        self.given += 1;
+        self.decoder.discard(datagram, why);
+    }
+
+    /// Counts datagrams that were cut by the receive buffer.
+    pub(crate) fn discard_truncated(&mut self, datagrams: u64, octets: u64) {
+        self.given += datagrams;
+        self.decoder.discard_truncated(datagrams, octets);
+    }
+
+    /// Counts receptions that the kernel dropped.
+    pub(crate) fn kernel_dropped(&mut self, drops: u64) {
+        self.own.kernel_drops += drops;
+        self.decoder.ledger_mut().kernel_dropped(drops);
     }
 
     /// Ends the interval if the consumer has asked for it; the next [`Self::advance`] begins one of the length that then holds.
@@ -253,6 +311,7 @@ impl Lane {
     /// The input has ended: sends what is left, and publishes the last counters.
     pub(crate) fn finish(&mut self) {
         self.hand_over(Decoder::finish);
+        self.end_minute();
         self.end_interval();
         if let Some(late) = self.late.take()
             && write_messages(&late, &self.decoder.take_late(), false).is_err()
@@ -260,7 +319,7 @@ impl Lane {
             self.own.journal_errors += 1;
         }
         *self.board.snapshot() = self.snapshot();
-        *self.board.exporters() = self.decoder.exporters().into();
+        self.publish_exporters();
     }
 
     /// Whether counters were last published long enough ago.
@@ -272,6 +331,7 @@ impl Lane {
     pub(crate) fn publish(&mut self, now_ns: i64) {
         self.outbox.send_waiting_ends();
         self.own.heartbeats += 1;
+        self.tell_ledger();
         self.published_ns = now_ns;
         *self.board.snapshot() = self.snapshot();
         if has_passed(
@@ -280,11 +340,16 @@ impl Lane {
             PUBLISH_EXPORTERS_EVERY_NS,
         ) {
             self.exporters_published_ns = now_ns;
-            *self.board.exporters() = self.decoder.exporters().into();
+            self.publish_exporters();
             if self.records_pending() == 0 {
                 self.flush(); // gives up on what has waited too long for a Template
             }
         }
+    }
+
+    fn publish_exporters(&self) {
+        *self.board.exporters() = self.decoder.exporters().into();
+        *self.board.accounts() = self.decoder.ledger().accounts().into();
     }
 
     /// Publishes the counters if that is due.
@@ -306,7 +371,7 @@ impl Lane {
     }
 
     fn end_interval(&mut self) {
-        let Some(interval) = self.interval.take() else {
+        let Some(interval) = self.interval else {
             return;
         };
         let rows_missing = std::mem::take(&mut self.rows_missing);
@@ -320,6 +385,9 @@ impl Lane {
         });
         let is_in_journal = segment.as_ref().is_some_and(|segment| segment.is_whole);
         self.own.missing(rows_missing, is_in_journal);
+        self.decoder.ledger_mut().end_interval(is_in_journal);
+        self.tell_ledger();
+        self.interval = None;
         if self.batching.rotate_s != 0 {
             self.outbox.end(interval.start_s, rows_missing, segment);
         }
@@ -352,6 +420,11 @@ impl Lane {
         } else {
             self.own.sent(outcome, batches, records);
         }
+        self.decoder.ledger_mut().hand_over(match outcome {
+            Sent::Queued => Ok(()),
+            Sent::QueueFull => Err(RecordLoss::QueueFull),
+            Sent::Closed => Err(RecordLoss::Closed),
+        });
     }
 
     /// A panic has left the decoder in an unknown state. Its counters stand, what they leave open is counted as lost to the panic.
@@ -368,9 +441,13 @@ impl Lane {
         self.past.merge(&stats);
         (self.given, self.handed, self.oldest_ns) = (0, 0, None);
         // The same options have made a decoder before.
-        if let Ok(decoder) = Decoder::new(&self.options) {
-            self.decoder = decoder;
-        }
+        let Ok(decoder) = Decoder::new(&self.options) else {
+            return;
+        };
+        let mut ledger = std::mem::replace(&mut self.decoder, decoder).into_ledger();
+        let counters = self.snapshot().counters();
+        ledger.close_after_panic(|name, label| counters.find(name, label));
+        self.decoder.go_on_with(ledger);
     }
 }
 

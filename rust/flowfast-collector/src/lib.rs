@@ -3,6 +3,7 @@
 //! [`Collector`] receives UDP datagrams, [`Replay`] reads them out of capture files; both decode them in worker threads that share
 //! nothing, and hand rows to one consumer through a bounded queue. Every datagram and every record is counted exactly once.
 
+pub mod bench;
 #[cfg(test)]
 #[path = "../tests/collector/capture_files.rs"]
 mod capture_files;
@@ -11,6 +12,7 @@ mod consumer;
 mod error;
 mod event;
 pub mod exporter;
+mod floor;
 mod journal;
 mod lane;
 mod metrics;
@@ -26,6 +28,7 @@ mod worker;
 pub use collector::{Collector, CollectorOptions, Inherited, Listen, Listener};
 pub use error::StartError;
 pub use event::{Batch, Event, IntervalEnd, Segment};
+pub use floor::{ReceiveFloor, Received};
 pub use journal::{CaptureFaults, JournalOptions, known_templates};
 pub use lane::Batching;
 pub use metrics::Counters;

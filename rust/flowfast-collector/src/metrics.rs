@@ -12,7 +12,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flowfast_decode::{Counter, ExporterSummary, Stats};
+use flowfast_decode::{AccountSummary, Counter, ExporterSummary, Stats};
 
 use crate::journal::JournalCounters;
 use crate::queue::Sent;
@@ -20,12 +20,6 @@ use crate::queue::Sent;
 /// Counters of one worker, beside its decoder's. They only grow, but for `records_pending`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WorkerCounters {
-    /// Datagrams cut by the receive buffer.
-    pub(crate) truncated_receive: u64,
-    /// Datagrams of a protocol that the listener was not opened for.
-    pub(crate) wrong_protocol: u64,
-    /// UDP payload of the datagrams that no decoder saw.
-    pub(crate) octets_unseen: u64,
     /// Datagrams given to a decoder that panicked before it counted them.
     pub(crate) received_uncounted: u64,
     /// Datagrams whose decoding panicked.
@@ -96,16 +90,8 @@ impl WorkerCounters {
             label: Some(label),
             value,
         };
-        let unseen = self.truncated_receive + self.wrong_protocol + self.received_uncounted;
         vec![
-            plain("datagrams_received", unseen),
-            plain("octets_received", self.octets_unseen),
-            family(
-                "datagrams_discarded",
-                "truncated_receive",
-                self.truncated_receive,
-            ),
-            family("datagrams_discarded", "wrong_protocol", self.wrong_protocol),
+            plain("datagrams_received", self.received_uncounted),
             family("datagrams_discarded", "worker_panic", self.discarded_panic),
             plain("records_queued", self.records_queued),
             plain("records_pending", self.records_pending),
@@ -175,6 +161,13 @@ impl Counters {
         self.0.iter()
     }
 
+    /// The counter of this name and label, if there is one.
+    pub(crate) fn find(&self, name: &str, label: Option<&str>) -> Option<i64> {
+        let mut counters = self.0.iter();
+        let found = counters.find(|counter| counter.name == name && counter.label == label);
+        found.and_then(|counter| i64::try_from(counter.value).ok())
+    }
+
     /// The sum over all labels of a name; 0 if there is none.
     pub fn total(&self, name: &str) -> u64 {
         self.0
@@ -205,6 +198,7 @@ impl From<Vec<Counter>> for Counters {
 pub(crate) struct Board {
     snapshot: Mutex<Snapshot>,
     exporters: Mutex<Arc<[ExporterSummary]>>,
+    accounts: Mutex<Arc<[AccountSummary]>>,
 }
 
 impl Board {
@@ -216,5 +210,9 @@ impl Board {
         self.exporters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn accounts(&self) -> MutexGuard<'_, Arc<[AccountSummary]>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

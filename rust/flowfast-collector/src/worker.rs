@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flowfast_decode::Datagram;
+use flowfast_decode::{Datagram, DecodeError};
 
 use crate::lane::Lane;
 use crate::net::recv::{Receiver, Reception};
@@ -84,17 +84,17 @@ impl Worker {
                 octets = train.octets().max(1);
                 self.lane.own.trains_received += 1;
                 for payload in train.datagrams() {
+                    let datagram = Datagram {
+                        exporter: train.exporter,
+                        exporter_port: train.exporter_port,
+                        local_port: self.local_port,
+                        received_ns: now_ns,
+                        payload,
+                    };
                     if self.format.takes(payload) {
-                        self.lane.datagram(&Datagram {
-                            exporter: train.exporter,
-                            exporter_port: train.exporter_port,
-                            local_port: self.local_port,
-                            received_ns: now_ns,
-                            payload,
-                        });
+                        self.lane.datagram(&datagram);
                     } else {
-                        self.lane.own.wrong_protocol += 1;
-                        self.lane.own.octets_unseen += payload.len() as u64;
+                        self.lane.discard(&datagram, DecodeError::WrongProtocol);
                     }
                 }
                 self.lane.settle(now_ns);
@@ -105,8 +105,7 @@ impl Worker {
             }) => {
                 octets = arrived;
                 self.lane.own.trains_received += 1;
-                self.lane.own.truncated_receive += datagrams;
-                self.lane.own.octets_unseen += arrived as u64;
+                self.lane.discard_truncated(datagrams, arrived as u64);
             }
             Ok(Reception::Nothing) => self.lane.idle(),
             Err(_) => {
@@ -123,7 +122,8 @@ impl Worker {
 
     fn count_kernel_drops(&mut self) {
         if let Ok(drops) = self.receiver.kernel_drops() {
-            self.lane.own.kernel_drops += u64::from(drops.wrapping_sub(self.kernel_drops));
+            self.lane
+                .kernel_dropped(u64::from(drops.wrapping_sub(self.kernel_drops)));
             self.kernel_drops = drops;
         }
     }

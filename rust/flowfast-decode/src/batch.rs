@@ -8,7 +8,7 @@ use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 
-use crate::column::{Address, Addresses, Column, Keys, Primitive, Zeros};
+use crate::column::{Absent, Address, Addresses, Column, Keys, Primitive};
 use crate::convert::timestamp;
 use crate::template::cache::Session;
 
@@ -121,16 +121,19 @@ pub enum TableKind {
     Options,
     /// Counter samples (sFlow).
     Counters,
+    /// What became of datagrams and records (architecture section 7).
+    Ledger,
 }
 
 impl TableKind {
-    /// `flows`, `data`, `options` or `counters`.
+    /// `flows`, `data`, `options`, `counters` or `ledger`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Flows => "flows",
             Self::Data => "data",
             Self::Options => "options",
             Self::Counters => "counters",
+            Self::Ledger => "ledger",
         }
     }
 }
@@ -138,7 +141,7 @@ impl TableKind {
 /// A finished batch of one table.
 #[derive(Clone, Debug)]
 pub struct TableBatch {
-    /// `flows`, or `<kind>-<hash of its elements>`.
+    /// `flows`, `ledger`, or `<kind>-<hash of its elements>`.
     pub table: Arc<str>,
     /// What its rows are.
     pub kind: TableKind,
@@ -214,14 +217,18 @@ impl Table {
         Some(column)
     }
 
-    /// Ends a tile whose ops have run.
-    pub(crate) fn add_rows(&mut self, records: usize, runs: &[Run]) {
+    /// Ends records whose ops have run.
+    pub(crate) fn add_records(&mut self, records: usize) {
         self.rows += records;
+    }
+
+    /// The messages of records that were added.
+    pub(crate) fn add_runs(&mut self, runs: &[Run]) {
         self.runs.extend_from_slice(runs);
     }
 
     /// All rows as a batch; the table is empty afterwards. `None` if it was.
-    pub(crate) fn flush(&mut self, zeros: &mut Zeros) -> Option<TableBatch> {
+    pub(crate) fn flush(&mut self, absent: &mut Absent) -> Option<TableBatch> {
         if self.rows == 0 {
             self.give_memory_back();
             return None;
@@ -236,10 +243,10 @@ impl Table {
                 TableColumn::Field(column) => {
                     let data_type = field
                         .map_or_else(|| hidden_type(column), |field| field.data_type().clone());
-                    Some(column.finish(&data_type, rows, zeros))
+                    Some(column.finish(&data_type, rows, absent))
                 }
                 TableColumn::Message(value) => {
-                    Some(message_column(*value, &self.runs, rows, zeros))
+                    Some(message_column(*value, &self.runs, rows, absent))
                 }
                 TableColumn::Scaled { .. } => None,
             });
@@ -332,13 +339,17 @@ fn scale(value: &ArrayRef, rate: &ArrayRef) -> ArrayRef {
     Arc::new(scaled.collect::<UInt64Array>())
 }
 
-fn message_column(value: MessageValue, runs: &[Run], rows: usize, zeros: &mut Zeros) -> ArrayRef {
+fn message_column(value: MessageValue, runs: &[Run], rows: usize, absent: &mut Absent) -> ArrayRef {
     let (mut column, data_type) = match value {
         MessageValue::FormatName => {
             let mut keys = Keys::default();
-            for run in runs {
-                keys.extend_constant(FORMAT_NAMES, run.context.format as u8, run.records);
-            }
+            each_alike(
+                runs,
+                |context| context.format as u8,
+                |format, records| {
+                    keys.extend_constant(FORMAT_NAMES, format, records);
+                },
+            );
             (
                 Column::Keys(keys),
                 DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
@@ -346,13 +357,13 @@ fn message_column(value: MessageValue, runs: &[Run], rows: usize, zeros: &mut Ze
         }
         MessageValue::Exporter | MessageValue::Source => {
             let mut addresses = Addresses::default();
-            for run in runs {
-                let address = match value {
-                    MessageValue::Source => run.context.source,
-                    _ => run.context.exporter,
-                };
-                addresses.extend_constant(address, run.records);
-            }
+            let address = |context: &MessageContext| match value {
+                MessageValue::Source => context.source,
+                _ => context.exporter,
+            };
+            each_alike(runs, address, |address, records| {
+                addresses.extend_constant(address, records);
+            });
             (Column::Addresses(addresses), DataType::FixedSizeBinary(16))
         }
         MessageValue::TimeReceived => {
@@ -380,7 +391,7 @@ fn message_column(value: MessageValue, runs: &[Run], rows: usize, zeros: &mut Ze
             DataType::UInt16,
         ),
     };
-    column.finish(&data_type, rows, zeros)
+    column.finish(&data_type, rows, absent)
 }
 
 /// A column that is constant in each run.
@@ -389,13 +400,25 @@ fn by_run<T: arrow_buffer::ArrowNativeType>(
     value: impl Fn(&MessageContext) -> Option<T>,
 ) -> Primitive<T> {
     let mut column = Primitive::default();
-    for run in runs {
-        match value(&run.context) {
-            Some(value) => column.extend_constant(value, run.records),
-            None => column.append_nulls(run.records),
-        }
-    }
+    each_alike(runs, value, |value, records| match value {
+        Some(value) => column.extend_constant(value, records),
+        None => column.append_nulls(records),
+    });
     column
+}
+
+/// What a message header says, with the number of consecutive rows of which it says the same.
+fn each_alike<T: PartialEq>(
+    runs: &[Run],
+    value: impl Fn(&MessageContext) -> T,
+    mut each: impl FnMut(T, usize),
+) {
+    for alike in runs.chunk_by(|a, b| value(&a.context) == value(&b.context)) {
+        each(
+            value(&alike[0].context),
+            alike.iter().map(|run| run.records).sum(),
+        );
+    }
 }
 
 /// An address in the one form that all address columns have.

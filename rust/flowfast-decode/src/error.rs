@@ -58,6 +58,12 @@ faults! {
         RecordOverrun = "record_overrun",
         /// sFlow v2 or v4 structure of unknown type: its length is unknown, too.
         UnknownStructure = "unknown_structure",
+        /// Cut by the receive buffer.
+        TruncatedReceive = "truncated_receive",
+        /// Of a protocol that its listener does not take.
+        WrongProtocol = "wrong_protocol",
+        /// The decoder panicked: our bug.
+        WorkerPanic = "worker_panic",
     }
 }
 
@@ -65,8 +71,11 @@ impl DecodeError {
     /// The reason under which the datagram appears in the ledger (FF-RB-02).
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::UnknownVersion => "unknown_version",
-            Self::Unsupported => "unsupported",
+            Self::UnknownVersion
+            | Self::Unsupported
+            | Self::TruncatedReceive
+            | Self::WrongProtocol
+            | Self::WorkerPanic => self.label(),
             _ => "malformed",
         }
     }
@@ -118,12 +127,18 @@ faults! {
         TypeInfoConflict = "type_info_conflict",
         /// Types told of an element that have no meaning, or are too many (FF-TI-06).
         TypeInfoIgnored = "type_info_ignored",
+        /// Jumps of a v9 exporter's clock against its uptime (FF-V9-10).
+        ClockJump = "clock_jump",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
         Netflow9VariableLength = "netflow9_variable_length",
+        /// v9 options templates that count fields where they should have lengths (FF-Q-04).
+        Netflow9OptionsForm = "netflow9_options_form",
         /// Messages kept in part because decoding is lenient (FF-IX-03).
         MalformedTail = "malformed_tail",
-        /// Datagrams that arrived later than their successors, or twice (FF-NF-05).
+        /// Datagrams that arrived later than their successors (FF-NF-05).
         OutOfOrder = "out_of_order",
+        /// Datagrams that arrived twice (FF-SQ-04).
+        Duplicate = "duplicate",
         /// sFlow samples of a type that is not decoded, skipped by length (FF-SF-01).
         UnknownSample = "unknown_sample",
         /// sFlow records of a type that is not decoded, skipped by length (FF-SF-01).
@@ -134,6 +149,8 @@ faults! {
         ExcessRecord = "excess_record",
         /// Sampling rates and names of options data not kept, to stay within a bound (FF-RB-04).
         OptionsRefused = "options_refused",
+        /// sFlow samples whose sequence is not followed, to stay within a bound on sources (FF-RB-04).
+        SampleSourceRefused = "sample_source_refused",
         /// Exporter restarts seen (FF-Q-06).
         ExporterRestart = "exporter_restart",
         /// Templates or options data that the journal cannot keep for want of room.
@@ -150,6 +167,20 @@ faults! {
         ExpiredTemplate = "expired_template",
         /// The template came, but the set does not fit it.
         Malformed = "malformed",
+    }
+}
+
+faults! {
+    /// Why decoded records did not get into the queue.
+    RecordLoss {
+        /// The queue was full.
+        QueueFull = "queue_full",
+        /// The queue was full; the journal gives them again.
+        ToJournal = "to_journal",
+        /// The consumer was gone.
+        Closed = "closed",
+        /// The decoder that held them panicked: our bug.
+        WorkerPanic = "worker_panic",
     }
 }
 

@@ -8,7 +8,8 @@
 //! - `plan`: a template compiled against the schema, shared by all templates of equal definition;
 //! - `staging`: short sets of one plan brought together;
 //! - `kernel`: runs a plan's ops over all staged records, into `column`s;
-//! - `batch`: tables while they grow, and the record batches they become.
+//! - `batch`: tables while they grow, and the record batches they become;
+//! - `ledger`: what became of every datagram and record, by Exporter.
 //!
 //! `decoder` holds it together and is the face; `schema` and `element` say what columns and fields mean.
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ mod element;
 mod error;
 mod format;
 mod kernel;
+mod ledger;
 mod plan;
 mod schema;
 mod sequence;
@@ -36,8 +38,11 @@ pub use decoder::{
     Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, TemplateSummary,
 };
 pub use element::{AbstractDataType, ElementId, InformationElement};
-pub use error::{DecodeError, OptionsError, SetLoss, Warning};
+pub use error::{DecodeError, OptionsError, RecordLoss, SetLoss, Warning};
+pub use kernel::Kernel;
+pub use ledger::{AccountSummary, Ledger, LedgerEntry};
 pub use schema::{FLOW_COLUMNS, FlowColumn, Profile, SchemaKind};
+pub use sequence::{ExporterReport, SampleTotals};
 pub use stats::{Counter, Stats};
 pub use template::limits::Limits;
 

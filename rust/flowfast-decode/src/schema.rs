@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::element::{self, ElementId, sflow};
+use crate::element::{self, ElementId, INNER_FIELD_BASE, sflow};
 use crate::error::OptionsError;
 use crate::template::options::Naming;
 
@@ -100,6 +100,11 @@ const fn bits(id: u32, shift: u8, mask: u64) -> Feed {
     }
 }
 
+/// The element of the packet inside a tunnel.
+const fn inner(id: u32) -> Feed {
+    of(INNER_FIELD_BASE + id)
+}
+
 const fn reverse(id: u32) -> Feed {
     Feed {
         element: ElementId::reverse(id),
@@ -161,8 +166,8 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("flow_end_reason", "flow", Standard, U8, &[of(136)], "1 idle, 2 active timeout, 3 end seen, 4 forced, 5 lack of resources"),
         column("forwarding_status", "flow", Standard, U8, &[bits(89, 0, 0xff)], "Top two bits 0 unknown, 1 forwarded, 2 dropped, 3 consumed; then the reason"),
 
-        column("bytes", "volume", Minimal, U64, &[of(1), of(85), of(231), of(352), of(23), of(sflow::FRAME_LENGTH), of(sflow::IP_LENGTH)], "Octets, as exported (not multiplied by the sampling rate); of an sFlow sample, the frame length"),
-        column("packets", "volume", Minimal, U64, &[of(2), of(86), of(298), of(24)], "Packets, as exported; 1 of an sFlow sample"),
+        column("bytes", "volume", Minimal, U64, &[of(1), of(85), of(231), of(352), of(23), of(sflow::FRAME_LENGTH), of(sflow::IP_LENGTH), of(312), of(224)], "Octets, as exported (not multiplied by the sampling rate); of a sampled packet, its length"),
+        column("packets", "volume", Minimal, U64, &[of(2), of(86), of(298), of(24)], "Packets, as exported; 1 of a sampled packet"),
         column("flows", "volume", Standard, U64, &[of(3)], "Flows in an aggregate"),
         column("bytes_scaled", "volume", Full, BytesScaled, &[], "bytes * sampling_rate; null where the rate is unknown"),
         column("packets_scaled", "volume", Full, PacketsScaled, &[], "packets * sampling_rate; null where the rate is unknown"),
@@ -203,6 +208,16 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("application_category", "events", Full, Name(Naming::ApplicationCategory), &[of(372), of(95)], "Category of the application (RFC 6759 section 7), from where its name is"),
         column("application_sub_category", "events", Full, Name(Naming::ApplicationSubCategory), &[of(373), of(95)], "Sub-category of the application, from where its name is"),
         column("application_group", "events", Full, Name(Naming::ApplicationGroup), &[of(374), of(95)], "Group of the application, from where its name is"),
+
+        column("tunnel_id", "inner", Full, U32, &[of(sflow::TUNNEL_ID), bits(351, 0, 0x00ff_ffff), of(sflow::VNI_INGRESS), of(sflow::VNI_EGRESS)], "Identifier of the tunnel that the packet is in: VXLAN's or Geneve's network, GRE's key"),
+        column("inner_src_mac", "inner", Full, Mac, &[inner(56)], "Source MAC address of the frame in the tunnel"),
+        column("inner_dst_mac", "inner", Full, Mac, &[inner(80)], "Destination MAC address of the frame in the tunnel"),
+        column("inner_src_addr", "inner", Full, Address, &[inner(8), inner(27)], "Source address of the packet in the tunnel"),
+        column("inner_dst_addr", "inner", Full, Address, &[inner(12), inner(28)], "Destination address of the packet in the tunnel"),
+        column("inner_src_port", "inner", Full, U16, &[inner(7)], "Source transport port of the packet in the tunnel"),
+        column("inner_dst_port", "inner", Full, U16, &[inner(11)], "Destination transport port of the packet in the tunnel"),
+        column("inner_proto", "inner", Full, U8, &[inner(4)], "IP protocol number of the packet in the tunnel"),
+        column("inner_tcp_flags", "inner", Full, U16, &[Feed { element: ElementId::iana(INNER_FIELD_BASE + 6), shift: 0, mask: 0x0fff }], "TCP control bits of the packet in the tunnel"),
 
         column("reverse_bytes", "reverse", Standard, U64, &[reverse(1), reverse(85), of(232)], "Octets of the reverse direction (RFC 5103)"),
         column("reverse_packets", "reverse", Standard, U64, &[reverse(2), reverse(86), of(299)], "Packets of the reverse direction (RFC 5103)"),

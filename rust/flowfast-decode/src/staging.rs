@@ -10,7 +10,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::batch::{MessageContext, Run};
-use crate::kernel::{Surroundings, Tile, execute};
+use crate::kernel::{Biflows, Kernel, Surroundings, Tile, execute};
+use crate::ledger::Ledger;
 use crate::plan::{DecodePlan, Piece, SubTemplate};
 use crate::stats::Stats;
 use crate::tables::Tables;
@@ -319,9 +320,12 @@ type SubTemplates<'f, 't> = &'f dyn Fn(&MessageContext, u16) -> Option<&'t SubTe
 
 /// Where rows go, and what their ops read.
 pub(crate) struct RowSink<'a> {
+    pub(crate) kernel: Kernel,
     pub(crate) tables: &'a mut Tables,
     pub(crate) domains: &'a Domains,
     pub(crate) limits: &'a Limits,
+    pub(crate) biflows: &'a mut Biflows,
+    pub(crate) ledger: &'a mut Ledger,
     pub(crate) stats: &'a mut Stats,
 }
 
@@ -348,18 +352,39 @@ impl RowSink<'_> {
             let domain = domains.get(context.domain_index)?;
             domain.options_of(context.session)
         };
+        let sub_templates = |context: &_, template_id| sub_templates(context, template_id);
+        let around = |runs| Surroundings {
+            runs,
+            options: &options,
+            sub_templates: &sub_templates,
+            list_depth: self.limits.list_depth,
+        };
         execute(
+            self.kernel,
             &plan.ops,
             &tile,
             table,
-            &Surroundings {
-                runs,
-                options: &options,
-                sub_templates: &|context, template_id| sub_templates(context, template_id),
-                list_depth: self.limits.list_depth,
-            },
+            &around(runs),
             self.stats,
         );
+        if let Some(reverse) = &plan.reverse {
+            let (tile, runs) = self.biflows.select(&reverse.counters, &tile, runs);
+            execute(
+                self.kernel,
+                &reverse.ops,
+                &tile,
+                table,
+                &around(runs),
+                self.stats,
+            );
+            self.stats.biflows_split += tile.records as u64;
+            self.stats.records_decoded += tile.records as u64;
+            for run in runs {
+                if let Some(domain) = domains.get(run.context.domain_index) {
+                    self.ledger.split(domain, run.records as u64);
+                }
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::{DecodeError, SetLoss, Warning};
 macro_rules! counters {
     ($($(#[$doc:meta])* $field:ident),+ $(,)?) => {
         /// Counters of one decoder. `*_waiting` are gauges, the others only grow.
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug)]
         pub struct Stats {
             $($(#[$doc])* pub $field: u64,)+
             /// Datagrams discarded, by `DecodeError`.
@@ -17,6 +17,19 @@ macro_rules! counters {
             pub set_octets_discarded: [u64; SetLoss::COUNT],
             /// Warnings, by `Warning`.
             pub warnings: [u64; Warning::COUNT],
+        }
+
+        // By hand: arrays of more than 32 have no Default.
+        impl Default for Stats {
+            fn default() -> Self {
+                Self {
+                    $($field: 0,)+
+                    datagrams_discarded: [0; DecodeError::COUNT],
+                    sets_discarded: [0; SetLoss::COUNT],
+                    set_octets_discarded: [0; SetLoss::COUNT],
+                    warnings: [0; Warning::COUNT],
+                }
+            }
         }
 
         impl Stats {
@@ -51,8 +64,10 @@ counters! {
     datagrams_decoded,
     /// Records in decoded messages whose template was known: decoded plus absorbed.
     records_received,
-    /// Records turned into rows.
+    /// Rows: records turned into rows, and the reverse directions of biflows that became rows of their own.
     records_decoded,
+    /// Biflows that became two rows (RFC 5103).
+    biflows_split,
     /// Options data records that only taught something, and counter samples: the `flows` schema has no rows for them.
     records_absorbed,
     /// Options data records read (RFC 7011 section 3.4.2).
@@ -63,6 +78,8 @@ counters! {
     options_templates_received,
     /// Template ids that got their first definition, or another one.
     templates_new,
+    /// Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.
+    sets_undecodable,
     /// Data sets now waiting for their template.
     sets_waiting,
     /// Their octets.
@@ -77,6 +94,28 @@ counters! {
     sequence_lost_records,
     /// Export packets lost before us, by sequence numbers that count packets (v9, sFlow).
     sequence_lost_packets,
+    /// Flow Records counted as lost that came later than their successors: not lost after all (FF-SQ-04).
+    sequence_late_records,
+    /// Export packets counted as lost that came later than their successors.
+    sequence_late_packets,
+    /// sFlow flow samples lost before us, by the sequence of each data source (FF-SF-04).
+    sequence_lost_flow_samples,
+    /// sFlow counter samples lost before us, by the sequence of each data source.
+    sequence_lost_counter_samples,
+    /// sFlow discarded-packet samples lost before us, by the sequence of each data source.
+    sequence_lost_discard_samples,
+    /// sFlow samples counted as lost that came later than their successors.
+    sequence_late_samples,
+    /// Samples that sFlow agents had no resources for, by their own count (FF-SMP-07).
+    sample_drops,
+    /// Flow Records that exporters say they sent, between two reports of theirs (FF-OT-02).
+    exporter_records_reported,
+    /// Flow Records that arrived between the same reports.
+    exporter_records_arrived,
+    /// Flow Records that exporters say they had and did not send, since their first report.
+    exporter_records_not_sent,
+    /// Packets that exporters say they saw and did not count, since their first report.
+    exporter_packets_ignored,
 }
 
 impl Stats {

@@ -206,6 +206,43 @@ fn wide_templates_of_one_domain_are_bounded() {
 }
 
 #[test]
+fn exporters_without_end_are_bounded() {
+    // FF-RB-04, FF-TL-14; RFC 5471 section 3.5.5: 100 000 exporters with a template and a sampler each, and then others.
+    let mut ledger = Ledger::new(SchemaKind::Flows);
+    let sets = [
+        templates(&[template(256, &[iana(1, 8)])]),
+        options_templates(&[options_template(257, 1, &[iana(302, 4), iana(50, 4)])]),
+        set(257, &[0, 0, 0, 1, 0, 0, 0, 100]),
+    ];
+    let message = ipfix(0, 1, &sets);
+    let mut next = 0;
+    let mut more = |ledger: &mut Ledger, _| {
+        next += 1;
+        let from = From {
+            exporter: next,
+            at_ns: EPOCH_NS + i64::from(next),
+            ..HERE
+        };
+        ledger.feed(from, &message);
+    };
+    let (first, _) = held(&mut ledger, 100_000, &mut more);
+    // Two and a half KiB each.
+    assert!(first < 250 * MIB, "{first} octets held");
+    // Tables of them may grow once more, and then no more.
+    let (second, _) = held(&mut ledger, 100_000, &mut more);
+    assert!(second < 8 * MIB, "{second} octets more held");
+    let (third, most) = held(&mut ledger, 100_000, &mut more);
+    assert!(
+        third < MIB && most < 16 * MIB,
+        "{third} octets more held, {most} at most"
+    );
+    assert_eq!(
+        ledger.decoder.exporter_count() as u64 + ledger.warnings(Warning::ExporterEvicted),
+        300_000
+    );
+}
+
+#[test]
 fn templates_of_many_domains_are_bounded() {
     // FF-TL-14, FF-RB-04: over all of them; the silent ones go first.
     let limits = flowfast_decode::Limits {
@@ -250,6 +287,22 @@ fn templates_of_many_domains_are_bounded() {
         assert_eq!(ledger.stats().records_decoded, 1);
         ledger.finish();
     }
+}
+
+#[test]
+fn memory_is_linear_in_the_templates_of_exporters_that_are_alike() {
+    // FF-TL-14: a plan is shared by all templates of equal definition; what is left is the book of who uses it.
+    let define: Vec<_> = (256..266).map(|id| template(id, &fields())).collect();
+    let message = ipfix(0, 1, &[templates(&define)]);
+    let octets_per_template = |exporters: usize| {
+        let mut ledger = Ledger::new(SchemaKind::Flows);
+        let (now, _) = held(&mut ledger, exporters, |ledger, n| {
+            ledger.feed(HERE.exporter(n as u32), &message);
+        });
+        now / (10 * exporters as u64)
+    };
+    let (few, many) = (octets_per_template(400), octets_per_template(4000));
+    assert!(few < 512 && many < 512, "{few} and {many} octets");
 }
 
 #[test]

@@ -299,8 +299,9 @@ fn no_message_takes_quadratic_time() {
         ),
     ];
     for (what, message, prepare) in cases {
+        // Seconds would be quadratic; milliseconds are the machine's business, and others' who load it.
         let took = duration(&message, prepare);
-        assert!(took < Duration::from_millis(150), "{what}: {took:?}");
+        assert!(took < Duration::from_secs(1), "{what}: {took:?}");
     }
 }
 
@@ -342,5 +343,5 @@ fn options_that_change_between_records_of_many_templates() {
         .map(u64::from)
         .collect();
     assert_eq!(rates, all(u64s(&batch, "bytes")));
-    assert!(took < Duration::from_millis(150), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

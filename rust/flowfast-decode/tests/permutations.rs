@@ -11,7 +11,7 @@ use common::message::*;
 use common::random::Random;
 use common::reference::{self, ELEMENTS, Type, Value};
 use common::*;
-use flowfast_decode::SchemaKind;
+use flowfast_decode::{DecoderOptions, Kernel, SchemaKind};
 
 const TEMPLATES: usize = 120;
 const PERMUTATIONS: usize = 12;
@@ -140,9 +140,16 @@ fn compare(batch: &RecordBatch, fields: &[Specifier], body: &[u8]) {
 
 #[test]
 fn any_order_of_fields_gives_the_same_tables() {
-    // FF-ORD-01, FF-ORD-02: one table, equal batches, in both schemas; and the values are right.
+    // FF-ORD-01, FF-ORD-02: one table, equal batches, in both schemas; and the values are right. FF-ORD-06: by every kernel.
     let mut random = Random(20_071_101);
-    let mut ledgers = BOTH.map(Ledger::new);
+    let mut ledgers = Kernel::ALL.map(|kernel| {
+        BOTH.map(|schema| {
+            Ledger::with(&DecoderOptions {
+                kernel,
+                ..options(schema)
+            })
+        })
+    });
     for _ in 0..TEMPLATES {
         let fields = random_template(&mut random);
         let records: Vec<Vec<Vec<u8>>> = (0..1 + random.below(20))
@@ -153,7 +160,7 @@ fn any_order_of_fields_gives_the_same_tables() {
                     .collect()
             })
             .collect();
-        let mut first: Option<Vec<RecordBatch>> = None;
+        let mut first: Option<[RecordBatch; 2]> = None;
         for _ in 0..PERMUTATIONS {
             let order = permutation(&mut random, &fields);
             let permuted: Vec<_> = order.iter().map(|&field| fields[field]).collect();
@@ -164,17 +171,18 @@ fn any_order_of_fields_gives_the_same_tables() {
                 }
             }
             let message = ipfix(0, 1, &[define(&permuted), set(256, &body)]);
-            let batches: Vec<_> = ledgers
-                .iter_mut()
-                .map(|ledger| {
+            for (kernel, ledgers) in Kernel::ALL.into_iter().zip(&mut ledgers) {
+                let batches = ledgers.each_mut().map(|ledger| {
                     ledger.feed(HERE, &message);
                     take(ledger)
-                })
-                .collect();
-            compare(&batches[1], &permuted, &body);
-            match &first {
-                Some(first) => assert_eq!(*first, batches),
-                None => first = Some(batches),
+                });
+                match &first {
+                    Some(first) => assert_eq!(*first, batches, "{kernel:?}"),
+                    None => {
+                        compare(&batches[1], &permuted, &body);
+                        first = Some(batches);
+                    }
+                }
             }
         }
     }
@@ -246,7 +254,7 @@ fn messages(
 
 #[test]
 fn any_split_into_sets_and_messages_gives_the_same_rows() {
-    // FF-ORD-06: staged, transposed at once, and decoded after waiting for the template: bit by bit the same.
+    // FF-ORD-06: staged, transposed at once, and decoded after waiting for the template, by every kernel: bit by bit the same.
     let mut random = Random(3);
     for round in 0..60 {
         let fields = random_template(&mut random);
@@ -262,11 +270,17 @@ fn any_split_into_sets_and_messages_gives_the_same_rows() {
             .collect();
         let body = records.concat();
         let mut first: Option<[RecordBatch; 2]> = None;
-        for largest_set in [1, 3, 30, 30] {
+        for (largest_set, kernel) in [1, 3, 30, 30]
+            .into_iter()
+            .zip(Kernel::ALL.into_iter().cycle())
+        {
             let split = messages(&mut random, &fields, &records, largest_set);
             let template_comes_last = largest_set == 30 && round % 2 == 0;
             let batches = BOTH.map(|schema| {
-                let mut ledger = Ledger::new(schema);
+                let mut ledger = Ledger::with(&DecoderOptions {
+                    kernel,
+                    ..options(schema)
+                });
                 let template = ipfix(0, 1, &[define(&fields)]);
                 if !template_comes_last {
                     ledger.feed(HERE, &template);

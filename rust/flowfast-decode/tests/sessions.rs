@@ -431,6 +431,17 @@ fn an_exporter_that_restarts_has_lost_nothing() {
 }
 
 #[test]
+fn a_clock_that_jumps_is_counted() {
+    // FF-V9-10: the header's time stands still, so an uptime that goes on moves the start; not by jitter, nor by a restart.
+    let mut ledger = flows();
+    for uptime_ms in [60_000, 64_000, 69_001, 1000, 2000, 9_000_000] {
+        ledger.feed(HERE, &netflow9(0, uptime_ms, 1, &[]));
+    }
+    assert_eq!(ledger.warnings(Warning::ClockJump), 2);
+    ledger.finish();
+}
+
+#[test]
 fn loss_is_counted_in_the_units_of_the_format() {
     // FF-NF-03, FF-NF-05, FF-V9-04, FF-SQ-01, FF-SQ-04, FF-SQ-05.
     let mut ledger = flows();

@@ -62,13 +62,13 @@ pub(crate) fn event_object(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> 
 
 #[pymethods]
 impl Batch {
-    /// `flows`, or a table of the `wire` schema.
+    /// `flows`, a table of the `wire` schema, or `ledger`.
     #[getter]
     fn table(&self) -> &str {
         &self.rows.table
     }
 
-    /// `flows`, `data`, `options` or `counters`.
+    /// `flows`, `data`, `options`, `counters` or `ledger`.
     #[getter]
     fn kind(&self) -> &'static str {
         self.rows.kind.name()

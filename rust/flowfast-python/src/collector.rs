@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
 use crate::options::{batching, decoder_options};
-use crate::stats::{counters_dict, exporters_list};
+use crate::stats::{accounts_list, counters_dict, exporters_list};
 use crate::wait;
 
 /// What `stats()` tells of each worker.
@@ -37,11 +37,12 @@ impl Collector {
     #[new]
     #[pyo3(
         signature = (
-            listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, rcvbuf=0, rotate_s=0,
-            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new()
+            listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
+            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new(),
+            ledger=false
         ),
-        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, rcvbuf=0, rotate_s=0, \
-            batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=())"
+        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', rcvbuf=0, \
+            rotate_s=0, batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=(), ledger=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -51,6 +52,7 @@ impl Collector {
         schema: &str,
         columns: Option<Vec<String>>,
         lenient: bool,
+        biflow: &str,
         rcvbuf: usize,
         rotate_s: u32,
         batch_rows: usize,
@@ -59,6 +61,7 @@ impl Collector {
         when_full: &str,
         journal: Option<(PathBuf, String)>,
         state: Vec<PathBuf>,
+        ledger: bool,
     ) -> PyResult<Self> {
         let options = CollectorOptions {
             listen: listen.iter().map(listener).collect::<PyResult<_>>()?,
@@ -71,8 +74,8 @@ impl Collector {
                     })
                 })
                 .collect::<PyResult<_>>()?,
-            decoder: decoder_options(schema, columns, lenient)?,
-            batching: batching(rotate_s, batch_rows, Some(batch_age_ms)),
+            decoder: decoder_options(schema, columns, lenient, biflow)?,
+            batching: batching(rotate_s, batch_rows, Some(batch_age_ms), ledger),
             rcvbuf,
             queue_batches,
             when_full: parse_when_full(when_full)?,
@@ -175,6 +178,11 @@ impl Collector {
 
     fn exporters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         exporters_list(py, &self.0.exporters())
+    }
+
+    /// What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`.
+    fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        accounts_list(py, &self.0.accounts())
     }
 
     /// Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads.

@@ -5,14 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flowfast_collector::Counters;
-use flowfast_decode::Datagram;
+use flowfast_decode::{Datagram, DecoderOptions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::batch::Batch;
 use crate::errors::options_error;
-use crate::options::decoder_options;
+use crate::options::{decoder_options, kernel_named};
 use crate::stats::counters_dict;
 
 /// Decodes datagrams from anywhere. Not thread-safe; one exporter's datagrams belong in one decoder.
@@ -23,11 +23,20 @@ pub(crate) struct Decoder(Mutex<flowfast_decode::Decoder>);
 impl Decoder {
     #[new]
     #[pyo3(
-        signature = (*, schema="flows", columns=None, lenient=false),
-        text_signature = "(*, schema='flows', columns=('standard',), lenient=False)"
+        signature = (*, schema="flows", columns=None, lenient=false, biflow="keep", kernel="auto"),
+        text_signature = "(*, schema='flows', columns=('standard',), lenient=False, biflow='keep', kernel='auto')"
     )]
-    fn new(schema: &str, columns: Option<Vec<String>>, lenient: bool) -> PyResult<Self> {
-        let options = decoder_options(schema, columns, lenient)?;
+    fn new(
+        schema: &str,
+        columns: Option<Vec<String>>,
+        lenient: bool,
+        biflow: &str,
+        kernel: &str,
+    ) -> PyResult<Self> {
+        let options = DecoderOptions {
+            kernel: kernel_named(kernel)?,
+            ..decoder_options(schema, columns, lenient, biflow)?
+        };
         let decoder =
             flowfast_decode::Decoder::new(&options).map_err(|error| options_error(&error))?;
         Ok(Self(Mutex::new(decoder)))

@@ -19,7 +19,7 @@ const PCAP_PORT: u16 = 2055;
 
 /// Export `count` synthetic Flow Records to a UDP address, a pcap file, or both. Returns what was sent: see docs.
 #[pyfunction]
-#[pyo3(signature = (*, to, write, format, count, rate, order, seed, exporters, template="default", start_time_s=None))]
+#[pyo3(signature = (*, to, write, format, count, rate, order, seed, exporters, template="default", start_time_s=None, trains=true))]
 #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
 pub(crate) fn generate<'py>(
     py: Python<'py>,
@@ -33,6 +33,7 @@ pub(crate) fn generate<'py>(
     exporters: usize,
     template: &str,
     start_time_s: Option<u32>,
+    trains: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
     let named = |template: &str| template.parse().map_err(invalid);
     let options = ExportOptions {
@@ -46,6 +47,7 @@ pub(crate) fn generate<'py>(
         seed,
         exporters,
         start_time_s,
+        trains,
         ..ExportOptions::default()
     };
     let to = to

@@ -3,9 +3,11 @@
 use pyo3::prelude::*;
 
 mod batch;
+mod bench;
 mod collector;
 mod decoder;
 mod errors;
+mod floor;
 mod generate;
 mod options;
 mod replay;
@@ -21,9 +23,13 @@ mod _core {
     #[pymodule_export]
     use crate::batch::{Batch, IntervalEnd};
     #[pymodule_export]
+    use crate::bench::DecodeBench;
+    #[pymodule_export]
     use crate::collector::Collector;
     #[pymodule_export]
     use crate::decoder::Decoder;
+    #[pymodule_export]
+    use crate::floor::ReceiveFloor;
     #[pymodule_export]
     use crate::generate::generate;
     #[pymodule_export]

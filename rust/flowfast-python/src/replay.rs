@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
 use crate::options::{batching, decoder_options};
-use crate::stats::{counters_dict, exporters_list};
+use crate::stats::{accounts_list, counters_dict, exporters_list};
 use crate::wait;
 
 /// Datagrams out of pcap and pcapng files, decoded by the same workers as `Collector`'s.
@@ -20,11 +20,11 @@ impl Replay {
     #[new]
     #[pyo3(
         signature = (
-            paths, *, ports=Vec::new(), schema="flows", columns=None, lenient=false, workers=1, rotate_s=0,
-            batch_rows=131_072, queue_batches=16, late=None
+            paths, *, ports=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", workers=1, rotate_s=0,
+            batch_rows=131_072, queue_batches=16, late=None, ledger=false
         ),
-        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), lenient=False, workers=1, rotate_s=0, \
-            batch_rows=131072, queue_batches=16, late=None)"
+        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', workers=1, rotate_s=0, \
+            batch_rows=131072, queue_batches=16, late=None, ledger=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -34,17 +34,19 @@ impl Replay {
         schema: &str,
         columns: Option<Vec<String>>,
         lenient: bool,
+        biflow: &str,
         workers: usize,
         rotate_s: u32,
         batch_rows: usize,
         queue_batches: usize,
         late: Option<PathBuf>,
+        ledger: bool,
     ) -> PyResult<Self> {
         let options = ReplayOptions {
             paths,
             ports,
-            decoder: decoder_options(schema, columns, lenient)?,
-            batching: batching(rotate_s, batch_rows, None),
+            decoder: decoder_options(schema, columns, lenient, biflow)?,
+            batching: batching(rotate_s, batch_rows, None, ledger),
             workers,
             queue_batches,
             late,
@@ -95,6 +97,10 @@ impl Replay {
 
     fn exporters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         exporters_list(py, &self.0.exporters())
+    }
+
+    fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        accounts_list(py, &self.0.accounts())
     }
 
     /// Stop; what was not taken is dropped and counted. Idempotent.

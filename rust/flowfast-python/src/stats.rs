@@ -1,7 +1,7 @@
 //! Counters and Exporters as dictionaries.
 
 use flowfast_collector::Counters;
-use flowfast_decode::ExporterSummary;
+use flowfast_decode::{AccountSummary, ExporterReport, ExporterSummary, SampleTotals};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -12,19 +12,50 @@ pub(crate) fn counters_dict<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for counter in counters.iter() {
-        match counter.label {
-            None => dict.set_item(counter.name, counter.value)?,
-            Some(label) => match dict.get_item(counter.name)? {
-                Some(family) => family.set_item(label, counter.value)?,
-                None => {
-                    let family = PyDict::new(py);
-                    family.set_item(label, counter.value)?;
-                    dict.set_item(counter.name, family)?;
-                }
-            },
-        }
+        set_counter(&dict, counter.name, counter.label, counter.value)?;
     }
     Ok(dict)
+}
+
+fn set_counter<'py>(
+    dict: &Bound<'py, PyDict>,
+    name: &str,
+    label: Option<&str>,
+    value: impl IntoPyObject<'py>,
+) -> PyResult<()> {
+    let Some(label) = label else {
+        return dict.set_item(name, value);
+    };
+    if let Some(family) = dict.get_item(name)? {
+        return family.set_item(label, value);
+    }
+    let family = PyDict::new(dict.py());
+    family.set_item(label, value)?;
+    dict.set_item(name, family)
+}
+
+/// One dictionary an account; its counters are those that are not 0.
+pub(crate) fn accounts_list<'py>(
+    py: Python<'py>,
+    accounts: &[AccountSummary],
+) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for account in accounts {
+        let counters = PyDict::new(py);
+        for entry in &account.entries {
+            set_counter(&counters, entry.counter, entry.label, entry.count)?;
+        }
+        let dict = PyDict::new(py);
+        dict.set_item(
+            "exporter",
+            account.exporter.map(|address| address.to_string()),
+        )?;
+        dict.set_item("format", account.format)?;
+        dict.set_item("domain", account.domain)?;
+        dict.set_item("counters", counters)?;
+        list.append(dict)?;
+    }
+    Ok(list)
 }
 
 /// One dictionary a row.
@@ -41,9 +72,16 @@ pub(crate) fn exporters_list<'py>(
         dict.set_item("datagrams", exporter.datagrams)?;
         dict.set_item("records", exporter.records)?;
         dict.set_item("lost", exporter.lost)?;
+        dict.set_item("late", exporter.late)?;
         dict.set_item("lost_unit", exporter.lost_unit)?;
         dict.set_item("templates", exporter.templates)?;
         dict.set_item("last_seen_ns", exporter.last_seen_ns)?;
+        for (name, value) in reported(&exporter.report)
+            .into_iter()
+            .chain(sampled(&exporter.samples))
+        {
+            dict.set_item(name, value)?;
+        }
         dict.set_item("clock_ahead_ms", exporter.clock_ahead_ms)?;
         dict.set_item("sampling_source", exporter.sampling_source)?;
         dict.set_item("sets_waiting", exporter.sets_waiting)?;
@@ -52,4 +90,32 @@ pub(crate) fn exporters_list<'py>(
         list.append(dict)?;
     }
     Ok(list)
+}
+
+fn reported(report: &ExporterReport) -> [(&'static str, u64); 11] {
+    [
+        ("messages_reported", report.messages_reported),
+        ("messages_arrived", report.messages_arrived),
+        ("records_reported", report.records_reported),
+        ("records_arrived", report.records_arrived),
+        ("octets_reported", report.octets_reported),
+        ("octets_arrived", report.octets_arrived),
+        ("packets_ignored", report.packets_ignored),
+        ("octets_ignored", report.octets_ignored),
+        ("records_not_sent", report.records_not_sent),
+        ("packets_not_sent", report.packets_not_sent),
+        ("octets_not_sent", report.octets_not_sent),
+    ]
+}
+
+fn sampled(totals: &SampleTotals) -> [(&'static str, u64); 7] {
+    [
+        ("flow_samples_lost", totals.flow_samples_lost),
+        ("counter_samples_lost", totals.counter_samples_lost),
+        ("discard_samples_lost", totals.discard_samples_lost),
+        ("samples_late", totals.samples_late),
+        ("samples_taken", totals.samples_taken),
+        ("sample_pool", totals.sample_pool),
+        ("sample_drops", totals.sample_drops),
+    ]
 }

@@ -22,8 +22,11 @@ pub const LIMITS: Limits = Limits {
     options_octets_per_session: 2048,
     options_octets: 16384,
     list_depth: 3,
+    sample_sources_per_domain: 8,
+    sample_sources: 40,
     memory_octets_per_domain: 4096,
     memory_octets: 16384,
+    accounts: 16,
 };
 
 /// A decoder and the rows that it has given.
@@ -51,7 +54,9 @@ impl Fuzzed {
             ],
             lenient: mode & 2 != 0,
             journaled: mode & 4 != 0,
+            split_biflows: true,
             limits: LIMITS,
+            ..DecoderOptions::default()
         };
         Self {
             decoder: Decoder::new(&options).expect("these columns exist"),
@@ -101,6 +106,18 @@ impl Fuzzed {
             .sum::<u64>();
         assert_eq!(self.decoder.pending_rows(), 0);
         self.check(0);
+        self.check_ledger();
+    }
+
+    /// The accounts say what the counters say.
+    fn check_ledger(&self) {
+        let counters = self.decoder.stats().counters();
+        let total = |name: &str, label: Option<&str>| {
+            let mut counters = counters.iter();
+            let counter = counters.find(|each| each.name == name && each.label == label);
+            counter.map(|each| each.value as i64)
+        };
+        assert_eq!(self.decoder.ledger().missing(total), []);
     }
 
     /// What a journal keeps is bounded, and teaches another decoder the same.
@@ -128,7 +145,7 @@ impl Fuzzed {
             stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>()
         );
         assert_eq!(
-            stats.records_received,
+            stats.records_received + stats.biflows_split,
             stats.records_decoded + stats.records_absorbed
         );
         assert_eq!(stats.records_decoded, self.rows + pending);

@@ -85,6 +85,8 @@ pub struct ExportOptions {
     pub rate_flows_per_s: f64,
     /// Chooses the flows, and the field order `Shuffled`. One seed, one stream.
     pub seed: u64,
+    /// The id of the IPv4 template; its IPv6 sister has the next one. 256 or more (RFC 7011 section 3.4.1).
+    pub first_template_id: u16,
     /// Number of Exporters, 1 to 1000. Over IPv4 each has its own address (127.0.0.1 and up), over IPv6
     /// its own port; each has its own Observation Domain.
     pub exporters: usize,
@@ -92,6 +94,8 @@ pub struct ExportOptions {
     pub template_refresh_datagrams: u64,
     /// Upper bound of a datagram's UDP payload.
     pub max_datagram_octets: usize,
+    /// Send many datagrams in one system call where the kernel can (UDP_SEGMENT), and not each in its own, as real Exporters do.
+    pub trains: bool,
     /// Share of IPv6 flows, rounded to whole records per datagram; v5 and `set-a` are IPv4 only.
     pub ipv6_percent: u8,
     /// When the Exporters' clock starts, UNIX seconds. `None`: now over UDP, 2026-01-01T00:00:00Z in a
@@ -109,9 +113,11 @@ impl Default for ExportOptions {
             duration: None,
             rate_flows_per_s: 0.0,
             seed: 1,
+            first_template_id: 256,
             exporters: 1,
             template_refresh_datagrams: 1000,
             max_datagram_octets: 1464,
+            trains: true,
             ipv6_percent: 20,
             start_time_s: None,
         }

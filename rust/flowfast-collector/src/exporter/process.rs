@@ -55,7 +55,8 @@ impl ExportingProcess {
         let stream = 2 * exporter as u64;
         let random = SplitMix64::new(options.seed, stream + 1);
         let with_ipv6 = options.ipv6_percent > 0;
-        let templates = Templates::new(options.named_template(), options.order, with_ipv6, &random);
+        let templates = Templates::new(options.named_template(), options.order, with_ipv6, &random)
+            .with_ids_from(options.first_template_id);
         let mut process = Self {
             exporter,
             exporters: options.exporters,

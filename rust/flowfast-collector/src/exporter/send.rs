@@ -89,7 +89,7 @@ fn senders(
         .map_or(1, ExportingProcess::records_per_message);
     let flows = options.flow_bound(options.rate_flows_per_s);
     let parts = deal(flows, records, options.exporters);
-    let is_offloaded = segmentation_works();
+    let is_offloaded = options.trains && segmentation_works();
     let budget_octets = RING_OCTETS / options.exporters;
     processes
         .into_iter()

@@ -271,6 +271,15 @@ impl Templates {
         }
     }
 
+    /// The same under other ids: `first`, and the next one for the sister.
+    pub(super) fn with_ids_from(mut self, first: u16) -> Self {
+        self.ipv4.id = first;
+        if let Some(ipv6) = &mut self.ipv6 {
+            ipv6.id = first + 1;
+        }
+        self
+    }
+
     /// Those that are announced.
     pub(super) fn all(&self) -> impl Iterator<Item = &Template> {
         [Some(&self.ipv4), self.ipv6.as_ref()].into_iter().flatten()

@@ -1,6 +1,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use flowfast_decode::TableKind;
+
 use super::*;
 use crate::consumer::Consumer;
 use crate::event::Event;
@@ -27,6 +31,7 @@ fn batching(rotate_s: u32, rows: usize) -> Batching {
         rotate_s,
         rows,
         age_ns: None,
+        ledger: false,
     }
 }
 
@@ -38,6 +43,162 @@ fn feed(lane: &mut Lane, payload: &[u8], received_ns: i64) {
         received_ns,
         payload,
     });
+}
+
+/// Rows of the ledger, as (minute, counter, label or empty, count), of every Exporter.
+type Told = (i64, String, String, i64);
+
+fn ledger_rows(batch: &TableBatch) -> Vec<Told> {
+    let text = |name, row| {
+        let column = batch.batch.column_by_name(name).unwrap().as_string::<i32>();
+        column
+            .iter()
+            .nth(row)
+            .unwrap()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let minutes = batch.batch.column_by_name("minute").unwrap();
+    let minutes = minutes.as_primitive::<TimestampMicrosecondType>().values();
+    let counts = batch.batch.column_by_name("count").unwrap();
+    let counts = counts.as_primitive::<Int64Type>().values();
+    let told = |row| {
+        let minute_s = minutes[row] / 1_000_000;
+        (
+            minute_s,
+            text("counter", row),
+            text("label", row),
+            counts[row],
+        )
+    };
+    (0..counts.len()).map(told).collect()
+}
+
+/// Everything that came: rows of other tables, and those of the ledger.
+fn take_ledger(consumer: &Consumer) -> (usize, Vec<Told>) {
+    let (mut rows, mut told) = (0, Vec::new());
+    while let Some(event) = consumer.next_event(Duration::ZERO) {
+        match event {
+            Event::Batch(batch) if batch.rows.kind == TableKind::Ledger => {
+                told.extend(ledger_rows(&batch.rows));
+            }
+            Event::Batch(batch) => rows += batch.rows.batch.num_rows(),
+            Event::IntervalEnd(_) => {}
+        }
+    }
+    (rows, told)
+}
+
+/// The sums of the ledger are the counters.
+fn assert_ledger_is_whole(consumer: &Consumer, told: &[Told]) {
+    let mut sums = std::collections::BTreeMap::<(&str, &str), i64>::new();
+    for (_, counter, label, count) in told {
+        *sums.entry((counter, label)).or_default() += count;
+    }
+    for ((counter, label), count) in sums {
+        let label = (!label.is_empty()).then_some(label);
+        assert_eq!(
+            consumer.counters().find(counter, label),
+            Some(count),
+            "{counter} {label:?}"
+        );
+    }
+}
+
+#[test]
+fn the_ledger_tells_every_minute_what_became_of_everything() {
+    let batching = Batching {
+        ledger: true,
+        ..batching(60, 2)
+    };
+    let (mut lane, consumer) = lane(batching, 99, WhenFull::Block);
+    for (number, second) in (0..).zip([0, 10, 59, 60, 61, 200]) {
+        feed(&mut lane, &netflow5(number), second * NS_PER_S);
+    }
+    feed(&mut lane, b"no flows", 200 * NS_PER_S);
+    lane.kernel_dropped(7);
+    lane.finish();
+    let (rows, told) = take_ledger(&consumer);
+    assert_eq!(rows, 6);
+    let of = |minute_s, counter| {
+        let same = |each: &&Told| each.0 == minute_s && each.1 == counter;
+        told.iter().filter(same).map(|each| each.3).sum::<i64>()
+    };
+    for (minute_s, records) in [(0, 3), (60, 2), (180, 1)] {
+        assert_eq!(of(minute_s, "records_decoded"), records);
+        assert_eq!(of(minute_s, "records_queued"), records);
+        assert_eq!(of(minute_s, "records_pending"), 0);
+    }
+    assert_eq!(of(180, "datagrams_received"), 2);
+    assert_eq!(of(180, "datagrams_discarded"), 1);
+    assert_eq!(of(180, "kernel_drops"), 7);
+    assert_ledger_is_whole(&consumer, &told);
+    assert_adds_up(&consumer);
+}
+
+#[test]
+fn rows_of_the_ledger_wait_for_room() {
+    let batching = Batching {
+        ledger: true,
+        ..batching(3600, 1)
+    };
+    let (mut lane, consumer) = lane(batching, 1, WhenFull::Drop);
+    for (number, minute) in (0..).zip([0, 0, 1, 2]) {
+        feed(&mut lane, &netflow5(number), minute * 60 * NS_PER_S);
+    }
+    // Row 0 took the only place: rows 1 to 3 are lost, and the ledger's of minutes 0 and 1 wait.
+    assert_eq!(take_ledger(&consumer), (1, vec![]));
+    lane.publish(121 * NS_PER_S);
+    let (_, mut told) = take_ledger(&consumer);
+    assert!(told.iter().all(|each| each.0 == 0), "{told:?}");
+    assert!(
+        told.contains(&(0, "records_decoded".into(), String::new(), 4)),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&(0, "records_dropped".into(), "queue_full".into(), 3)),
+        "{told:?}"
+    );
+    feed(&mut lane, &netflow5(4), 122 * NS_PER_S);
+    assert_eq!(take_ledger(&consumer), (1, vec![]));
+    lane.finish();
+    let (_, last) = take_ledger(&consumer);
+    assert!(
+        last.contains(&(120, "records_queued".into(), String::new(), 1)),
+        "{last:?}"
+    );
+    told.extend(last);
+    assert_ledger_is_whole(&consumer, &told);
+}
+
+#[test]
+fn the_ledger_outlives_a_panic() {
+    let batching = Batching {
+        ledger: true,
+        ..batching(60, 2)
+    };
+    let (mut lane, consumer) = lane(batching, 99, WhenFull::Block);
+    for payload in [
+        &netflow5(1)[..],
+        &netflow5(2),
+        &netflow5(3),
+        PANIC,
+        &netflow5(4),
+        b"",
+    ] {
+        feed(&mut lane, payload, 0);
+    }
+    lane.finish();
+    let (_, told) = take_ledger(&consumer);
+    assert_ledger_is_whole(&consumer, &told);
+    assert!(
+        told.contains(&(0, "records_dropped".into(), "worker_panic".into(), 1)),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&(0, "datagrams_discarded".into(), "worker_panic".into(), 1)),
+        "{told:?}"
+    );
 }
 
 /// Rows of a batch with its interval, or the end of an interval.

@@ -5,13 +5,16 @@ mod packet;
 mod reader;
 mod steered;
 
+pub(crate) use capture::read_packets;
+pub(crate) use packet::udp_datagram;
+
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flowfast_decode::{Counter, DecoderOptions, ExporterSummary};
+use flowfast_decode::{AccountSummary, Counter, DecoderOptions, ExporterSummary};
 
 use crate::consumer::Consumer;
 use crate::error::StartError;
@@ -173,6 +176,11 @@ impl Replay {
     /// What each Exporter and Observation Domain sent.
     pub fn exporters(&self) -> Vec<ExporterSummary> {
         self.consumer.exporters()
+    }
+
+    /// What became of what each Exporter sent.
+    pub fn accounts(&self) -> Vec<AccountSummary> {
+        self.consumer.accounts()
     }
 
     /// Flushes in the queue, and how many fit.

@@ -34,6 +34,7 @@ pub(crate) fn options(workers: usize, format: ListenFormat) -> CollectorOptions 
             rotate_s: 0,
             rows: 100,
             age_ns: Some(50_000_000),
+            ledger: false,
         },
         rcvbuf: 0,
         queue_batches: 64,

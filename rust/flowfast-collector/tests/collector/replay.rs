@@ -87,6 +87,7 @@ fn options(paths: Vec<String>) -> ReplayOptions {
             rotate_s: 0,
             rows: 1000,
             age_ns: None,
+            ledger: false,
         },
         workers: 1,
         queue_batches: 4,

@@ -3,25 +3,18 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
-use arrow_buffer::{Buffer, NullBufferBuilder};
+use arrow_buffer::Buffer;
+
+use super::validity::Validity;
 
 /// An address in the one form that all address columns have.
 pub(crate) type Address = [u8; 16];
 
 /// Values of sixteen octets each.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Addresses {
     values: Vec<Address>,
-    nulls: NullBufferBuilder,
-}
-
-impl Default for Addresses {
-    fn default() -> Self {
-        Self {
-            values: Vec::new(),
-            nulls: NullBufferBuilder::new(0),
-        }
-    }
+    validity: Validity,
 }
 
 impl Addresses {
@@ -31,23 +24,27 @@ impl Addresses {
 
     pub(crate) fn append_nulls(&mut self, count: usize) {
         self.values.resize(self.values.len() + count, [0; 16]);
-        self.nulls.append_n_nulls(count);
+        self.validity.append_nulls(count);
     }
 
     pub(crate) fn extend(&mut self, values: impl Iterator<Item = Address>) {
         let before = self.values.len();
         self.values.extend(values);
-        self.nulls.append_n_non_nulls(self.values.len() - before);
+        self.validity.append_values(self.values.len() - before);
     }
 
     pub(crate) fn extend_constant(&mut self, value: Address, count: usize) {
-        self.values.resize(self.values.len() + count, value);
-        self.nulls.append_n_non_nulls(count);
+        self.values.extend(std::iter::repeat_n(value, count));
+        self.validity.append_values(count);
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
         let next = Vec::with_capacity(self.values.len());
         let octets = Buffer::from_vec(std::mem::replace(&mut self.values, next).into_flattened());
-        Arc::new(FixedSizeBinaryArray::new(16, octets, self.nulls.finish()))
+        Arc::new(FixedSizeBinaryArray::new(
+            16,
+            octets,
+            self.validity.finish(),
+        ))
     }
 }

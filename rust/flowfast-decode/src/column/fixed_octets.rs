@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
-use arrow_buffer::{Buffer, NullBufferBuilder};
+use arrow_buffer::Buffer;
+
+use super::validity::Validity;
 
 /// Values of `width` octets each.
 #[derive(Debug)]
 pub(crate) struct FixedOctets {
     width: usize,
     octets: Vec<u8>,
-    nulls: NullBufferBuilder,
+    validity: Validity,
 }
 
 impl FixedOctets {
@@ -18,7 +20,7 @@ impl FixedOctets {
         Self {
             width,
             octets: Vec::new(),
-            nulls: NullBufferBuilder::new(0),
+            validity: Validity::default(),
         }
     }
 
@@ -37,7 +39,7 @@ impl FixedOctets {
     pub(crate) fn append_nulls(&mut self, count: usize) {
         self.octets
             .resize(self.octets.len() + count * self.width, 0);
-        self.nulls.append_n_nulls(count);
+        self.validity.append_nulls(count);
     }
 
     /// Appends values that are this column's width; others become null. Returns how many.
@@ -46,7 +48,7 @@ impl FixedOctets {
         for value in values {
             if value.len() == self.width {
                 self.octets.extend_from_slice(value);
-                self.nulls.append_non_null();
+                self.validity.append_values(1);
             } else {
                 self.append_nulls(1);
                 misfits += 1;
@@ -68,7 +70,7 @@ impl FixedOctets {
             self.octets
                 .resize(self.octets.len() + self.width - value.len(), 0);
             self.octets.extend_from_slice(value);
-            self.nulls.append_non_null();
+            self.validity.append_values(1);
         }
         misfits
     }
@@ -79,7 +81,7 @@ impl FixedOctets {
         Arc::new(FixedSizeBinaryArray::new(
             self.width as i32,
             octets,
-            self.nulls.finish(),
+            self.validity.finish(),
         ))
     }
 }

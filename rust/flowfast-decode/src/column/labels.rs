@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, ListArray, UInt32Array};
-use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
+
+use super::validity::Validity;
 
 /// Lists end to end, with their ends.
 #[derive(Debug)]
 pub(crate) struct Labels {
     offsets: Vec<i32>,
     values: Vec<u32>,
-    nulls: NullBufferBuilder,
+    validity: Validity,
 }
 
 impl Default for Labels {
@@ -19,7 +21,7 @@ impl Default for Labels {
         Self {
             offsets: vec![0],
             values: Vec::new(),
-            nulls: NullBufferBuilder::new(0),
+            validity: Validity::default(),
         }
     }
 }
@@ -32,14 +34,14 @@ impl Labels {
     pub(crate) fn append_nulls(&mut self, count: usize) {
         let end = self.values.len() as i32;
         self.offsets.resize(self.offsets.len() + count, end);
-        self.nulls.append_n_nulls(count);
+        self.validity.append_nulls(count);
     }
 
     /// Appends one list.
     pub(crate) fn append(&mut self, labels: impl Iterator<Item = u32>) {
         self.values.extend(labels);
         self.offsets.push(self.values.len() as i32);
-        self.nulls.append_non_null();
+        self.validity.append_values(1);
     }
 
     pub(super) fn finish(&mut self, data_type: &DataType) -> ArrayRef {
@@ -55,7 +57,7 @@ impl Labels {
             item.clone(),
             offsets,
             values,
-            self.nulls.finish(),
+            self.validity.finish(),
         ))
     }
 }

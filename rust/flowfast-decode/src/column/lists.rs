@@ -17,7 +17,7 @@ use arrow_array::{ArrayRef, ListArray, StructArray};
 use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 
-use super::{Column, Primitive, VariableOctets, Zeros};
+use super::{Absent, Column, Primitive, VariableOctets};
 use crate::convert::Convert;
 use crate::plan::ValueColumn;
 use crate::wire::list::ListKind;
@@ -299,14 +299,14 @@ impl Lists {
     }
 
     /// The lists as a struct array, and its type; nothing is left but the children.
-    pub(super) fn finish(&mut self, zeros: &mut Zeros) -> ArrayRef {
+    pub(super) fn finish(&mut self, absent: &mut Absent) -> ArrayRef {
         let rows = self.len();
         let semantics = self.semantics.finish::<UInt8Type>(&DataType::UInt8);
         let mut fields = vec![(Field::new("semantic", DataType::UInt8, true), semantics)];
         if self.kind == ListKind::Basic {
-            self.finish_values(rows, zeros, &mut fields);
+            self.finish_values(rows, absent, &mut fields);
         } else {
-            self.finish_records(zeros, &mut fields);
+            self.finish_records(absent, &mut fields);
         }
         if self.has_octets {
             let missing = rows - self.octets.len();
@@ -317,11 +317,11 @@ impl Lists {
         structure(fields, self.nulls.finish())
     }
 
-    fn finish_values(&mut self, rows: usize, zeros: &mut Zeros, fields: &mut Fields) {
+    fn finish_values(&mut self, rows: usize, absent: &mut Absent, fields: &mut Fields) {
         let mut names = taken_names();
         for child in self.children.sorted() {
             let items = child.values.len();
-            let values = child.values.finish(&child.column.data_type, items, zeros);
+            let values = child.values.finish(&child.column.data_type, items, absent);
             let item = child.column.arrow_field(
                 &mut HashSet::new(),
                 values.data_type().clone(),
@@ -336,12 +336,14 @@ impl Lists {
         }
     }
 
-    fn finish_records(&mut self, zeros: &mut Zeros, fields: &mut Fields) {
+    fn finish_records(&mut self, absent: &mut Absent, fields: &mut Fields) {
         let records = self.inner_len();
         let mut names = HashSet::new();
         let mut columns = Vec::new();
         for child in self.children.sorted() {
-            let values = child.values.finish(&child.column.data_type, records, zeros);
+            let values = child
+                .values
+                .finish(&child.column.data_type, records, absent);
             let data_type = values.data_type().clone();
             let field = child
                 .column

@@ -9,6 +9,7 @@ mod fixed_octets;
 mod labels;
 mod lists;
 mod primitive;
+mod validity;
 mod variable_octets;
 
 use arrow_array::ArrayRef;
@@ -21,7 +22,7 @@ use arrow_schema::{DataType, TimeUnit};
 
 use crate::convert::Convert;
 
-pub(crate) use absent::Zeros;
+pub(crate) use absent::Absent;
 pub(crate) use addresses::{Address, Addresses};
 pub(crate) use boolean::Booleans;
 pub(crate) use fixed_octets::FixedOctets;
@@ -169,10 +170,10 @@ impl Column {
         &mut self,
         data_type: &DataType,
         rows: usize,
-        zeros: &mut Zeros,
+        absent: &mut Absent,
     ) -> ArrayRef {
         if self.len() == 0 && !matches!(self, Self::Lists(_)) {
-            return zeros.nulls(data_type, rows);
+            return absent.nulls(data_type, rows);
         }
         self.pad_to(rows);
         match self {
@@ -205,7 +206,7 @@ impl Column {
             Self::Fixed(storage) => storage.finish(),
             Self::Variable(storage) => storage.finish(data_type),
             Self::Labels(storage) => storage.finish(data_type),
-            Self::Lists(storage) => storage.finish(zeros),
+            Self::Lists(storage) => storage.finish(absent),
             Self::Keys(storage) => storage.finish(),
         }
     }

@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use arrow_array::types::{ArrowPrimitiveType, Int8Type};
 use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
-use arrow_buffer::{ArrowNativeType, NullBufferBuilder};
+use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
+
+use super::validity::{Validity, WORD_BITS};
 
 /// Values of one native type.
 #[derive(Debug)]
 pub(crate) struct Primitive<T> {
     values: Vec<T>,
-    nulls: NullBufferBuilder,
+    validity: Validity,
 }
 
 impl<T> Default for Primitive<T> {
     fn default() -> Self {
         Self {
             values: Vec::new(),
-            nulls: NullBufferBuilder::new(0),
+            validity: Validity::default(),
         }
     }
 }
@@ -30,40 +32,53 @@ impl<T: ArrowNativeType> Primitive<T> {
 
     pub(crate) fn append_nulls(&mut self, count: usize) {
         self.values.resize(self.values.len() + count, T::default());
-        self.nulls.append_n_nulls(count);
+        self.validity.append_nulls(count);
     }
 
     pub(crate) fn extend(&mut self, values: impl Iterator<Item = T>) {
         let before = self.values.len();
         self.values.extend(values);
-        self.nulls.append_n_non_nulls(self.values.len() - before);
+        self.validity.append_values(self.values.len() - before);
     }
 
     pub(crate) fn extend_constant(&mut self, value: T, count: usize) {
-        self.values.resize(self.values.len() + count, value);
-        self.nulls.append_n_non_nulls(count);
+        self.values.extend(std::iter::repeat_n(value, count));
+        self.validity.append_values(count);
     }
 
-    /// Like `extend_optional`, for values that are nearly always there: tried without null bits first. Returns how many are not.
+    /// Like `extend_optional`, for values that are nearly always there: tried without bits first.
     pub(crate) fn extend_mostly(&mut self, values: impl Iterator<Item = Option<T>> + Clone) -> u64 {
         let before = self.values.len();
-        let mut missing = 0;
+        let mut is_missing = false;
         self.values.extend(values.clone().map(|value| {
-            missing += u64::from(value.is_none());
+            is_missing |= value.is_none();
             value.unwrap_or_default()
         }));
-        if missing == 0 {
-            self.nulls.append_n_non_nulls(self.values.len() - before);
-        } else {
-            values.for_each(|value| self.nulls.append(value.is_some()));
+        if is_missing {
+            self.values.truncate(before);
+            return self.extend_optional(values);
         }
-        missing
+        self.validity.append_values(self.values.len() - before);
+        0
     }
 
-    pub(crate) fn extend_optional(&mut self, values: impl Iterator<Item = Option<T>>) {
-        for value in values {
-            self.nulls.append(value.is_some());
-            self.values.push(value.unwrap_or_default());
+    /// Appends values, nulls among them. Returns how many are missing.
+    pub(crate) fn extend_optional(&mut self, mut values: impl Iterator<Item = Option<T>>) -> u64 {
+        let mut missing = 0;
+        loop {
+            let mut block = [T::default(); WORD_BITS];
+            let (mut bits, mut count) = (0, 0);
+            for (slot, value) in block.iter_mut().zip(&mut values) {
+                bits |= u64::from(value.is_some()) << count;
+                *slot = value.unwrap_or_default();
+                count += 1;
+            }
+            self.values.extend_from_slice(&block[..count]);
+            self.validity.append_bits(bits, count);
+            missing += count as u64 - u64::from(bits.count_ones());
+            if count < WORD_BITS {
+                return missing;
+            }
         }
     }
 
@@ -75,7 +90,7 @@ impl<T: ArrowNativeType> Primitive<T> {
         let next = Vec::with_capacity(self.values.len());
         let values = std::mem::replace(&mut self.values, next);
         Arc::new(
-            PrimitiveArray::<P>::new(values.into(), self.nulls.finish())
+            PrimitiveArray::<P>::new(values.into(), self.validity.finish())
                 .with_data_type(data_type.clone()),
         )
     }
@@ -113,7 +128,7 @@ impl Keys {
         let next = Vec::with_capacity(self.keys.values.len());
         let keys = PrimitiveArray::<Int8Type>::new(
             std::mem::replace(&mut self.keys.values, next).into(),
-            self.keys.nulls.finish(),
+            self.keys.validity.finish(),
         );
         Arc::new(DictionaryArray::new(keys, values))
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
+
+use super::validity::Validity;
 
 /// What 32-bit offsets reach.
 const MAX_OCTETS: usize = i32::MAX as usize;
@@ -14,7 +16,7 @@ const MAX_OCTETS: usize = i32::MAX as usize;
 pub(crate) struct VariableOctets {
     offsets: Vec<i32>,
     octets: Vec<u8>,
-    nulls: NullBufferBuilder,
+    validity: Validity,
 }
 
 impl Default for VariableOctets {
@@ -22,7 +24,7 @@ impl Default for VariableOctets {
         Self {
             offsets: vec![0],
             octets: Vec::new(),
-            nulls: NullBufferBuilder::new(0),
+            validity: Validity::default(),
         }
     }
 }
@@ -39,7 +41,7 @@ impl VariableOctets {
     pub(crate) fn append_nulls(&mut self, count: usize) {
         let end = self.octets.len() as i32;
         self.offsets.resize(self.offsets.len() + count, end);
-        self.nulls.append_n_nulls(count);
+        self.validity.append_nulls(count);
     }
 
     /// Appends values. For a string column they must be UTF-8. Returns how many became null because the column is full: it
@@ -54,7 +56,7 @@ impl VariableOctets {
             misfits += u64::from(value.is_some() && fitting.is_none());
             self.octets.extend_from_slice(fitting.unwrap_or_default());
             self.offsets.push(self.octets.len() as i32);
-            self.nulls.append(fitting.is_some());
+            self.validity.append_bits(u64::from(fitting.is_some()), 1);
         }
         misfits
     }
@@ -67,7 +69,7 @@ impl VariableOctets {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         let next = Vec::with_capacity(self.octets.len());
         let octets = Buffer::from_vec(std::mem::replace(&mut self.octets, next));
-        let nulls = self.nulls.finish();
+        let nulls = self.validity.finish();
         match data_type {
             DataType::Utf8 => Arc::new(StringArray::new(offsets, octets, nulls)),
             _ => Arc::new(BinaryArray::new(offsets, octets, nulls)),

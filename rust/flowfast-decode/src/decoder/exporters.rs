@@ -3,10 +3,17 @@
 use std::net::IpAddr;
 
 use super::Decoder;
-use crate::batch::{FormatCode, unmapped};
-use crate::error::Warning;
-use crate::sequence::{SequenceEvent, Units};
+use crate::batch::{FormatCode, MessageContext, unmapped};
+use crate::error::{SetLoss, Warning};
+use crate::ledger::{NOBODY, Party};
+use crate::sequence::{
+    ExporterReport, SampleHeader, SampleTotals, SequenceEvent, SequencedMessage, Units, Volume,
+};
+use crate::template::cache::Session;
 use crate::template::domain::{Domain, DomainKey};
+
+/// How far an exporter's start may move from message to message (FF-V9-10).
+const CLOCK_JITTER_MS: u64 = 5000;
 
 /// What one Exporter and Observation Domain sent.
 #[derive(Clone, Debug)]
@@ -23,9 +30,15 @@ pub struct ExporterSummary {
     pub records: u64,
     /// Lost before us, by sequence numbers.
     pub lost: u64,
+    /// Of those, what came later than its successors, and so was not lost.
+    pub late: u64,
     /// What `lost` counts: `records`, `packets`, `messages` if the exporter does not follow the standard (FF-SQ-06), or `none`
     /// where the format has no sequence (FF-NF-04).
     pub lost_unit: &'static str,
+    /// What it says of itself.
+    pub report: ExporterReport,
+    /// What its samples tell, if it is an sFlow agent.
+    pub samples: SampleTotals,
     /// Templates known, over all its sessions.
     pub templates: usize,
     /// When its last datagram was received, nanoseconds since the UNIX epoch.
@@ -61,7 +74,10 @@ impl Decoder {
                 datagrams: domain.datagrams,
                 records: domain.records,
                 lost: domain.lost,
-                lost_unit: match (format, domain.sequence.counts_messages()) {
+                late: domain.late,
+                report: domain.report,
+                samples: domain.sample_totals,
+                lost_unit: match (format, domain.streams.counts_messages()) {
                     (FormatCode::Netflow1, _) => "none",
                     (_, true) => "messages",
                     (
@@ -108,7 +124,36 @@ impl Decoder {
             domain.datagrams += u64::from(!self.learning);
             domain.last_seen_ns = received_ns;
         }
+        self.heard = Some((Party::from(key), self.account(index)));
         index
+    }
+
+    /// The ledger's account of a domain.
+    pub(super) fn account(&mut self, domain_index: usize) -> usize {
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            return NOBODY;
+        };
+        let (party, seen_ns) = (Party::from(domain.key), domain.last_seen_ns);
+        domain.account = self.ledger.open(party, domain.account, seen_ns);
+        domain.account
+    }
+
+    /// Counts a data set that cannot be decoded now.
+    pub(crate) fn count_undecodable(&mut self, domain_index: usize) {
+        let account = self.account(domain_index);
+        self.stats.sets_undecodable += 1;
+        self.ledger.at(account).sets_undecodable += 1;
+    }
+
+    /// Counts a data set that will never be decoded.
+    pub(crate) fn discard_set(&mut self, domain_index: usize, loss: SetLoss, octets: usize) {
+        let account = self.account(domain_index);
+        self.discard_set_of(account, loss, octets);
+    }
+
+    pub(super) fn discard_set_of(&mut self, account: usize, loss: SetLoss, octets: usize) {
+        self.stats.discard_set(loss, octets);
+        self.ledger.at(account).discard_set(loss, octets);
     }
 
     /// Counts a data set whose id the sessions of its exporter define differently.
@@ -126,41 +171,138 @@ impl Decoder {
             self.stats.warn(Warning::ExporterEvicted);
             self.templates -= plans.len();
             self.options_octets -= domain.options.octets();
+            self.sample_sources -= domain.samples.len();
             self.memory_octets -= domain.memory.octets();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
+            let party = Party::from(domain.key);
+            let account = self.ledger.open(party, domain.account, domain.last_seen_ns);
             for set in domain.waiting {
-                self.unwait(&set);
-                self.give_up(set);
+                self.unwait(&set, account);
+                self.give_up(account, set);
             }
         }
     }
 
-    pub(crate) fn observe_sequence(
-        &mut self,
-        domain_index: usize,
-        sequence: u32,
-        units: Option<Units>,
-        uptime_ms: Option<u32>,
-        unit: SequenceUnit,
-    ) {
+    /// Counts jumps of an exporter's clock: its start moves by more than it can be rounded, and it has not started anew (FF-V9-10).
+    /// Its templates are kept: boot times of real exporters jitter.
+    pub(crate) fn observe_clock(&mut self, context: &MessageContext) {
         if self.learning {
             return;
         }
-        let Some(domain) = self.domains.get_mut(domain_index) else {
+        let (Some(domain), Some(boot_ms), Some(uptime_ms)) = (
+            self.domains.get_mut(context.domain_index),
+            context.boot_ms(),
+            context.uptime_ms,
+        ) else {
             return;
         };
-        match domain.sequence.observe(sequence, units, uptime_ms) {
-            SequenceEvent::InOrder => {}
-            SequenceEvent::Lost(lost) => {
-                let lost = u64::from(lost);
-                domain.lost += lost;
-                match unit {
-                    SequenceUnit::Records => self.stats.sequence_lost_records += lost,
-                    SequenceUnit::Packets => self.stats.sequence_lost_packets += lost,
-                }
-            }
-            SequenceEvent::OutOfOrder => self.stats.warn(Warning::OutOfOrder),
-            SequenceEvent::Restart => self.stats.warn(Warning::ExporterRestart),
+        if let Some((boot_before_ms, uptime_before_ms)) = domain.clock.replace((boot_ms, uptime_ms))
+            && uptime_ms >= uptime_before_ms
+            && boot_ms.abs_diff(boot_before_ms) > CLOCK_JITTER_MS
+        {
+            self.stats.warn(Warning::ClockJump);
         }
+    }
+
+    /// Ends a message: what its sequence number tells, and what the exporter said of itself in it. `arrived` is the message itself.
+    pub(crate) fn end_message(
+        &mut self,
+        context: &MessageContext,
+        units: Option<Units>,
+        unit: SequenceUnit,
+        arrived: Volume,
+    ) {
+        if self.learning {
+            self.reports.clear();
+            return;
+        }
+        let account = self.account(context.domain_index);
+        let (Some(domain), Some(sequence)) =
+            (self.domains.get_mut(context.domain_index), context.sequence)
+        else {
+            return;
+        };
+        let message = SequencedMessage {
+            sequence,
+            units,
+            uptime_ms: context.uptime_ms,
+            arrived,
+            reports: &self.reports,
+        };
+        let news = domain.streams.observe(stream_of(context), message);
+        self.reports.clear();
+        domain.lost += news.lost;
+        domain.late += news.late;
+        domain.report += news.report;
+        // FF-SQ-06: who numbers messages against the standard loses messages.
+        let unit = match domain.streams.counts_messages() {
+            true => SequenceUnit::Packets,
+            false => unit,
+        };
+        let (stats, counts) = (&mut self.stats, self.ledger.at(account));
+        stats.exporter_records_reported += news.report.records_reported;
+        stats.exporter_records_arrived += news.report.records_arrived;
+        stats.exporter_records_not_sent += news.report.records_not_sent;
+        stats.exporter_packets_ignored += news.report.packets_ignored;
+        match unit {
+            SequenceUnit::Records => {
+                stats.sequence_lost_records += news.lost;
+                stats.sequence_late_records += news.late;
+                counts.sequence_lost_records += news.lost as i64;
+                counts.sequence_late_records += news.late as i64;
+            }
+            SequenceUnit::Packets => {
+                stats.sequence_lost_packets += news.lost;
+                stats.sequence_late_packets += news.late;
+                counts.sequence_lost_packets += news.lost as i64;
+                counts.sequence_late_packets += news.late as i64;
+            }
+        }
+        match news.event {
+            SequenceEvent::InOrder | SequenceEvent::Lost(_) => {}
+            SequenceEvent::Late(_) | SequenceEvent::OutOfOrder => stats.warn(Warning::OutOfOrder),
+            SequenceEvent::Duplicate => stats.warn(Warning::Duplicate),
+            SequenceEvent::Restart => stats.warn(Warning::ExporterRestart),
+        }
+    }
+
+    /// Flow Records that had waited for their template, of an earlier message.
+    pub(crate) fn add_recovered(&mut self, context: &MessageContext, records: usize) {
+        if let Some(domain) = self.domains.get_mut(context.domain_index) {
+            let session = stream_of(context);
+            domain.streams.add_recovered(session, records as u64);
+        }
+    }
+
+    /// What the samples of a datagram tell of their sources (FF-SF-04).
+    pub(crate) fn observe_samples(&mut self, context: &MessageContext, samples: &[SampleHeader]) {
+        let Some(domain) = self.domains.get_mut(context.domain_index) else {
+            return;
+        };
+        let known = domain.samples.len();
+        for sample in samples {
+            let has_room = domain.samples.len() < self.limits.sample_sources_per_domain
+                && self.sample_sources + domain.samples.len() - known < self.limits.sample_sources;
+            match (domain.samples).observe(sample, context.uptime_ms, has_room) {
+                Some(news) => {
+                    domain.sample_totals += news;
+                    self.stats.sequence_lost_flow_samples += news.flow_samples_lost;
+                    self.stats.sequence_lost_counter_samples += news.counter_samples_lost;
+                    self.stats.sequence_lost_discard_samples += news.discard_samples_lost;
+                    self.stats.sequence_late_samples += news.samples_late;
+                    self.stats.sample_drops += news.sample_drops;
+                }
+                None => self.stats.warn(Warning::SampleSourceRefused),
+            }
+        }
+        self.sample_sources += domain.samples.len() - known;
+    }
+}
+
+/// Whose sequence a message is of: its Transport Session's in IPFIX (FF-SQ-03), the exporter's in the others, from whatever port.
+fn stream_of(context: &MessageContext) -> Session {
+    match context.format {
+        FormatCode::Ipfix => context.session,
+        _ => Session::default(),
     }
 }

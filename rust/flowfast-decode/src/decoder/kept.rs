@@ -103,11 +103,12 @@ impl Decoder {
     }
 
     /// No template came for a set: it is for the journal, else it is lost.
-    pub(super) fn give_up(&mut self, set: WaitingSet) {
+    pub(super) fn give_up(&mut self, account: usize, set: WaitingSet) {
         let (octets, cost) = (set.body().len(), set.cost());
         if !self.journaled || self.late_octets + cost > self.limits.waiting_octets {
-            return self.stats.discard_set(SetLoss::NoTemplate, octets);
+            return self.discard_set_of(account, SetLoss::NoTemplate, octets);
         }
+        self.ledger.at(account).sets_late += 1;
         self.stats.sets_late += 1;
         self.stats.set_octets_late += octets as u64;
         self.late_octets += cost;

@@ -3,6 +3,7 @@
 mod exporters;
 mod kept;
 mod records;
+mod sections;
 mod templates;
 mod types;
 mod waiting;
@@ -14,6 +15,8 @@ use arrow_schema::SchemaRef;
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
+use crate::kernel::{Biflows, Kernel};
+use crate::ledger::{Ledger, NOBODY, Party};
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
 use crate::staging::{PlanId, PlanStore};
@@ -22,7 +25,10 @@ use crate::tables::{Tables, flows_schema};
 use crate::template::cache::Session;
 use crate::template::domains::Domains;
 use crate::template::limits::Limits;
+use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
+
+use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
 pub(crate) use exporters::SequenceUnit;
@@ -66,6 +72,10 @@ pub struct DecoderOptions {
     /// For a journal: remember what exporters taught as they sent it ([`Decoder::state`]), and hand over the data sets whose
     /// template did not come ([`Decoder::take_late`]) instead of discarding them.
     pub journaled: bool,
+    /// Make two rows of a biflow, for the `flows` schema (RFC 5103; FF-BI-04).
+    pub split_biflows: bool,
+    /// How records are transposed. All kernels give the same rows.
+    pub kernel: Kernel,
     /// Bounds on what exporters can make us remember.
     pub limits: Limits,
 }
@@ -77,6 +87,8 @@ impl Default for DecoderOptions {
             columns: vec!["standard".to_owned()],
             lenient: false,
             journaled: false,
+            split_biflows: false,
+            kernel: Kernel::default(),
             limits: Limits::default(),
         }
     }
@@ -88,14 +100,20 @@ impl Default for DecoderOptions {
 #[derive(Debug)]
 pub struct Decoder {
     pub(crate) stats: Stats,
+    ledger: Ledger,
+    /// Whom the current datagram is from, and where the account was, once its header has told.
+    heard: Option<(Party, usize)>,
     lenient: bool,
     journaled: bool,
+    kernel: Kernel,
     limits: Limits,
     domains: Domains,
     plans: PlanStore,
     tables: Tables,
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
+    biflows: Biflows,
+    sections: SectionReader,
     waiting_octets: usize,
     /// Sets that waited in vain, for the journal, and what they take.
     late: Vec<KeptMessage>,
@@ -108,6 +126,10 @@ pub struct Decoder {
     templates: usize,
     /// Octets of what options data taught, over all domains.
     options_octets: usize,
+    /// Sources of sFlow samples, over all agents.
+    sample_sources: usize,
+    /// What the exporter says of itself in the message that is being decoded.
+    reports: Vec<Report>,
     /// When the current datagram was received. Captures may go back in time.
     now_ns: i64,
     /// When sets that had waited too long were last looked for.
@@ -126,14 +148,19 @@ impl Decoder {
         let selected = select(&options.columns)?;
         let mut decoder = Self {
             stats: Stats::default(),
+            ledger: Ledger::new(options.limits.accounts),
+            heard: None,
             lenient: options.lenient,
             journaled: options.journaled,
+            kernel: options.kernel,
             limits: options.limits,
             domains: Domains::default(),
             plans: PlanStore::default(),
-            tables: Tables::new(options.schema, selected),
+            tables: Tables::new(options.schema, selected, options.split_biflows),
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
+            biflows: Biflows::default(),
+            sections: SectionReader::default(),
             waiting_octets: 0,
             late: Vec::new(),
             late_octets: 0,
@@ -141,6 +168,8 @@ impl Decoder {
             learning: false,
             templates: 0,
             options_octets: 0,
+            sample_sources: 0,
+            reports: Vec::new(),
             now_ns: i64::MIN,
             expired_ns: i64::MIN,
             steps: Vec::new(),
@@ -169,17 +198,15 @@ impl Decoder {
         self.stats.datagrams_received += 1;
         self.stats.octets_received += datagram.payload.len() as u64;
         let outcome = self.take_in(datagram);
-        match outcome {
-            Ok(()) => self.stats.datagrams_decoded += 1,
-            Err(error) => self.stats.datagrams_discarded[error as usize] += 1,
-        }
+        self.settle(datagram, outcome);
         outcome
     }
 
     fn take_in(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         self.now_ns = datagram.received_ns;
+        self.heard = None;
         if self.plans.fields() > self.limits.template_fields {
-            self.forget_typed_plans();
+            self.forget_derived_plans();
             self.drop_unused_plans();
         }
         if self.templates > self.limits.templates
@@ -197,6 +224,47 @@ impl Decoder {
             self.expire_waiting(false);
         }
         outcome
+    }
+
+    /// Counts a datagram that is not to be decoded, and why.
+    pub fn discard(&mut self, datagram: &Datagram<'_>, why: DecodeError) {
+        self.stats.datagrams_received += 1;
+        self.stats.octets_received += datagram.payload.len() as u64;
+        self.now_ns = datagram.received_ns;
+        self.heard = None;
+        self.settle(datagram, Err(why));
+    }
+
+    /// Counts datagrams that were cut on the way, so that not even whose they were is to be trusted.
+    pub fn discard_truncated(&mut self, datagrams: u64, octets: u64) {
+        let why = DecodeError::TruncatedReceive as usize;
+        self.stats.datagrams_received += datagrams;
+        self.stats.octets_received += octets;
+        self.stats.datagrams_discarded[why] += datagrams;
+        let nobody = self.ledger.at(NOBODY);
+        nobody.datagrams_received += datagrams as i64;
+        nobody.octets_received += octets as i64;
+        nobody.datagrams_discarded[why] += datagrams as i64;
+    }
+
+    /// Counts what became of a datagram, to whoever sent it.
+    fn settle(&mut self, datagram: &Datagram<'_>, outcome: Result<(), DecodeError>) {
+        let unheard = || (Party::source(datagram.exporter), NOBODY);
+        let (party, hint) = self.heard.unwrap_or_else(unheard);
+        let account = self.ledger.open(party, hint, self.now_ns);
+        let counts = self.ledger.at(account);
+        counts.datagrams_received += 1;
+        counts.octets_received += datagram.payload.len() as i64;
+        match outcome {
+            Ok(()) => {
+                self.stats.datagrams_decoded += 1;
+                counts.datagrams_decoded += 1;
+            }
+            Err(error) => {
+                self.stats.datagrams_discarded[error as usize] += 1;
+                counts.datagrams_discarded[error as usize] += 1;
+            }
+        }
     }
 
     /// Rows decoded since the last flush, over all tables.
@@ -224,6 +292,26 @@ impl Decoder {
     /// Counters since the start.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// What became of what each Exporter sent.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The same, for what becomes of the records later.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// The ledger of a decoder that has come to its end.
+    pub fn into_ledger(self) -> Ledger {
+        self.ledger
+    }
+
+    /// The ledger goes on where another decoder's ended.
+    pub fn go_on_with(&mut self, ledger: Ledger) {
+        self.ledger = ledger;
     }
 
     pub(crate) fn is_lenient(&self) -> bool {

@@ -10,6 +10,9 @@ use crate::template::RecordKind;
 use crate::template::domain::Domain;
 use crate::template::options::{OptionsFields, Subject};
 
+/// Reports of one message that are compared: an exporter has few processes.
+const MAX_REPORTS: usize = 64;
+
 impl Decoder {
     /// Counts the records of a set and finds their fields, by a plan.
     pub(crate) fn split(
@@ -38,6 +41,14 @@ impl Decoder {
             return;
         }
         let plan_id = self.with_types(plan_id, &run.context);
+        match self.plans.get(plan_id).and_then(|plan| plan.section) {
+            Some(section) => self.append_sections(plan_id, section, body, pieces, run),
+            None => self.append_rows(plan_id, body, pieces, run),
+        }
+    }
+
+    /// Counts records and stages them.
+    pub(super) fn append_rows(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };
@@ -45,18 +56,24 @@ impl Decoder {
             return;
         }
         let records = run.records as u64;
+        let kind_is_options = plan.kind == RecordKind::Options;
+        let has_rows = plan.table.is_some();
+        let account = self.account(run.context.domain_index);
         self.stats.records_received += records;
+        self.ledger.at(account).records_received += records as i64;
         if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
             domain.records += records;
             domain.hear(&run.context, plan.tells_rate);
         }
-        if plan.kind == RecordKind::Options {
+        if kind_is_options {
             self.stats.options_records_decoded += records;
         }
-        if plan.table.is_some() {
+        if has_rows {
             self.stats.records_decoded += records;
+            self.ledger.decoded(account, records);
         } else {
             self.stats.records_absorbed += records;
+            self.ledger.at(account).records_absorbed += records as i64;
         }
         let (plans, mut rows) = self.plans_and_rows();
         plans.append(plan_id, body, pieces, run, &mut rows);
@@ -96,6 +113,25 @@ impl Decoder {
         self.stats.warnings[Warning::OptionsRefused as usize] += outcome.refused;
     }
 
+    /// Takes in what the exporter says of itself in options data of the message that is being decoded.
+    pub(crate) fn take_reports(
+        &mut self,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+    ) {
+        let Some(plan) = self.plans.get(plan_id) else {
+            return;
+        };
+        if let Some(fields) = &plan.options {
+            let records = tile(plan, body, pieces, run.records);
+            let reports = fields.reports(&records, run.context.domain);
+            self.reports
+                .extend(reports.take(MAX_REPORTS.saturating_sub(self.reports.len())));
+        }
+    }
+
     /// Records of options data, what their template tells of, and whom they teach about; `None` if it tells nothing.
     fn lesson<'a>(
         &'a mut self,
@@ -126,9 +162,12 @@ impl Decoder {
     /// The plans, and where the rows they give go: apart, so that both can be changed at once.
     pub(super) fn plans_and_rows(&mut self) -> (&mut PlanStore, RowSink<'_>) {
         let rows = RowSink {
+            kernel: self.kernel,
             tables: &mut self.tables,
             domains: &self.domains,
             limits: &self.limits,
+            biflows: &mut self.biflows,
+            ledger: &mut self.ledger,
             stats: &mut self.stats,
         };
         (&mut self.plans, rows)

@@ -48,9 +48,10 @@ impl Decoder {
         typed
     }
 
-    /// Plans that are only kept for their types go: they are found again when next needed.
-    pub(super) fn forget_typed_plans(&mut self) {
-        let released = self.types.forget_plans();
+    /// Plans that are only kept because of what exporters told, or of what packets held, go: they are found again when next needed.
+    pub(super) fn forget_derived_plans(&mut self) {
+        let mut released = self.types.forget_plans();
+        released.extend(self.sections.forget_plans());
         released.into_iter().for_each(|plan| self.release(plan));
     }
 }

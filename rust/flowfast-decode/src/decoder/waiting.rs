@@ -15,11 +15,13 @@ pub(super) const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
 impl Decoder {
     /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.
     pub(crate) fn wait_for_template(&mut self, set: WaitingSet) {
+        let account = self.account(set.context.domain_index);
         let (octets, cost) = (set.body().len(), set.cost());
         let Self {
             domains,
             limits,
             stats,
+            ledger,
             waiting_octets,
             ..
         } = &mut *self;
@@ -28,13 +30,14 @@ impl Decoder {
                 && *waiting_octets + cost <= limits.waiting_octets
         });
         let Some(domain) = fits else {
-            return self.give_up(set);
+            return self.give_up(account, set);
         };
         domain.waiting_octets += cost;
         domain.waiting.push_back(set);
         *waiting_octets += cost;
         stats.sets_waiting += 1;
         stats.set_octets_waiting += octets as u64;
+        ledger.at(account).wait(1, octets);
     }
 
     /// Decodes the sets that waited for one of these templates.
@@ -62,9 +65,10 @@ impl Decoder {
         let (ready, too_old): (Vec<_>, Vec<_>) = ready
             .into_iter()
             .partition(|set| set.context.received_ns >= horizon_ns);
+        let account = self.account(domain_index);
         for set in too_old {
-            self.unwait(&set);
-            self.give_up(set);
+            self.unwait(&set, account);
+            self.give_up(account, set);
         }
         // The exporter's clock first: Flow Records wait beside the options data that tells it.
         for set in &ready {
@@ -78,11 +82,12 @@ impl Decoder {
         for set in ready {
             match self.lookup(domain_index, set.session, set.template_id, now_ns) {
                 Lookup::Found(plan) => {
-                    self.unwait(&set);
+                    self.unwait(&set, account);
                     if format::append_waiting(self, plan, &set) {
                         self.stats.sets_recovered += 1;
+                        self.ledger.at(account).sets_recovered += 1;
                     } else {
-                        self.stats.discard_set(SetLoss::Malformed, set.body().len());
+                        self.discard_set(domain_index, SetLoss::Malformed, set.body().len());
                     }
                 }
                 _ => {
@@ -109,24 +114,26 @@ impl Decoder {
             .map(|(index, _)| index)
             .collect();
         for index in waiting {
+            let account = self.account(index);
             while let Some(set) = self.domains.get_mut(index).and_then(|domain| {
                 domain
                     .waiting
                     .pop_front_if(|set| all || set.context.received_ns < horizon_ns)
             }) {
-                self.unwait(&set);
-                self.give_up(set);
+                self.unwait(&set, account);
+                self.give_up(account, set);
             }
         }
     }
 
-    /// Takes a set off the books of waiting sets.
-    pub(super) fn unwait(&mut self, set: &WaitingSet) {
+    /// Takes a set off the books of waiting sets, and of the account of its domain.
+    pub(super) fn unwait(&mut self, set: &WaitingSet, account: usize) {
         if let Some(domain) = self.domains.get_mut(set.context.domain_index) {
             domain.waiting_octets -= set.cost();
         }
         self.waiting_octets -= set.cost();
         self.stats.sets_waiting -= 1;
         self.stats.set_octets_waiting -= set.body().len() as u64;
+        self.ledger.at(account).wait(-1, set.body().len());
     }
 }

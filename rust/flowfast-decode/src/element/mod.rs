@@ -8,7 +8,7 @@ mod registry;
 use std::borrow::Cow;
 
 pub(crate) use learned::LearnedElement;
-pub(crate) use registry::NETFLOW9_SCOPE_BASE;
+pub(crate) use registry::{INNER_FIELD_BASE, NETFLOW9_SCOPE_BASE};
 
 /// Ids of sFlow fields without an IANA element, where the code names them; all are in `registry/sflow-fields.csv`.
 pub(crate) mod sflow {
@@ -22,6 +22,9 @@ pub(crate) mod sflow {
     pub(crate) const FRAME_LENGTH: u32 = BASE + 13;
     pub(crate) const IP_LENGTH: u32 = BASE + 24;
     pub(crate) const SAMPLING_INTERVAL_S: u32 = BASE + 572;
+    pub(crate) const TUNNEL_ID: u32 = BASE + 573;
+    pub(crate) const VNI_EGRESS: u32 = BASE + 84;
+    pub(crate) const VNI_INGRESS: u32 = BASE + 85;
 }
 
 /// The Private Enterprise Number that marks the reverse direction of an IANA element (RFC 5103 section 6.1).
@@ -219,6 +222,9 @@ mod tests {
             (sflow::FRAME_LENGTH, "frame_length"),
             (sflow::IP_LENGTH, "ip_length"),
             (sflow::SAMPLING_INTERVAL_S, "sampling_interval_s"),
+            (sflow::TUNNEL_ID, "tunnel_id"),
+            (sflow::VNI_EGRESS, "vni_egress"),
+            (sflow::VNI_INGRESS, "vni_ingress"),
         ] {
             assert_eq!(ElementId::iana(id).column_name(), name);
         }

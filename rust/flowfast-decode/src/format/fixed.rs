@@ -6,7 +6,7 @@ use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
-use crate::sequence::Units;
+use crate::sequence::{Units, Volume};
 use crate::template::domain::DomainKey;
 use crate::template::{Definition, FieldSpecifier, RecordKind};
 use crate::wire::fixed::{FixedPacket, Layout, layouts};
@@ -54,16 +54,6 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     if packet.is_above_maximum() {
         decoder.stats.warn(Warning::CountAboveMaximum);
     }
-    if let Some(sequence) = packet.flow_sequence() {
-        let uptime = Some(packet.sys_uptime_ms());
-        decoder.observe_sequence(
-            domain_index,
-            sequence,
-            Some(Units::new(packet.count() as u32)),
-            uptime,
-            SequenceUnit::Records,
-        );
-    }
     let context = MessageContext {
         format,
         domain_index,
@@ -91,6 +81,14 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         &[],
         run,
     );
+    let records = packet.count();
+    let arrived = Volume {
+        messages: 1,
+        records: records as u64,
+        octets: datagram.payload.len() as u64,
+    };
+    let units = Units::new(records as u32);
+    decoder.end_message(&context, Some(units), SequenceUnit::Records, arrived);
     Ok(())
 }
 

@@ -76,12 +76,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         all: counts.data_records as u32,
         flows: counts.flow_records as u32,
     });
-    decoder.observe_sequence(
-        domain_index,
-        header.sequence(),
-        units,
-        None,
-        SequenceUnit::Records,
-    );
+    let arrived = counts.volume(datagram.payload.len() - header.trailing_octets());
+    decoder.end_message(&context, units, SequenceUnit::Records, arrived);
     Ok(())
 }

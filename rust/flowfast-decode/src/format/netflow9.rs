@@ -50,7 +50,11 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         let outcome = set.and_then(|set| match set.id {
             set_id::TEMPLATE | set_id::OPTIONS_TEMPLATE => {
                 for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
-                    let (template_id, definition) = record?;
+                    let record = record?;
+                    if record.is_ipfix_form {
+                        message.warn(Warning::Netflow9OptionsForm);
+                    }
+                    let definition = record.definition;
                     if definition
                         .fields
                         .iter()
@@ -58,7 +62,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
                     {
                         message.warn(Warning::Netflow9VariableLength);
                     }
-                    message.template(&set, template_id, definition);
+                    message.template(&set, record.template_id, definition);
                 }
                 Ok(SetKind::Templates)
             }
@@ -76,12 +80,13 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     {
         decoder.warn(Warning::CountMismatch);
     }
-    decoder.observe_sequence(
-        domain_index,
-        packet.sequence(),
+    let arrived = counts.volume(datagram.payload.len());
+    decoder.observe_clock(&context);
+    decoder.end_message(
+        &context,
         Some(Units::new(1)),
-        Some(packet.sys_uptime_ms()),
         SequenceUnit::Packets,
+        arrived,
     );
     Ok(())
 }

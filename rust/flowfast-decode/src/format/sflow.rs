@@ -12,7 +12,7 @@ use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder, SequenceUnit};
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
-use crate::sequence::Units;
+use crate::sequence::{SampleHeader, SampleKind, Units, Volume};
 use crate::staging::PlanId;
 use crate::template::domain::DomainKey;
 use crate::template::{Definition, RecordKind};
@@ -39,6 +39,7 @@ pub(crate) struct SampleReader {
     spans: Vec<Span>,
     pieces: Vec<Piece>,
     warnings: Vec<Warning>,
+    headers: Vec<SampleHeader>,
 }
 
 type Plans = HashMap<Box<[Field]>, PlanId, RandomState>;
@@ -98,12 +99,13 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     }
     decoder.samples = reader;
     outcome?;
-    decoder.observe_sequence(
-        domain_index,
-        header.sequence(),
+    // Samples are no Flow Records that an agent could report.
+    let arrived = Volume::default();
+    decoder.end_message(
+        &context,
         Some(Units::new(1)),
-        Some(header.uptime_ms()),
         SequenceUnit::Packets,
+        arrived,
     );
     Ok(())
 }
@@ -118,10 +120,11 @@ impl SampleReader {
         self.arena.clear();
         self.spans.clear();
         self.warnings.clear();
+        self.headers.clear();
         let mut cursor = header.samples();
         for _ in 0..header.sample_count() {
             self.record.clear();
-            let kind = if header.version() == Version::V5 {
+            let sample = if header.version() == Version::V5 {
                 let (tag, body) = tagged(&mut cursor).ok_or(DecodeError::SampleOverrun)?;
                 sample::read(tag, body, &mut self.record, &mut self.warnings)?
             } else {
@@ -131,8 +134,11 @@ impl SampleReader {
                     &mut self.record,
                 )?)
             };
-            match kind {
-                Some(kind) => self.end_sample(decoder, kind),
+            match sample {
+                Some(sample) => {
+                    self.headers.push(sample);
+                    self.end_sample(decoder, record_kind(sample.kind));
+                }
                 None => self.warnings.push(Warning::UnknownSample),
             }
         }
@@ -199,9 +205,18 @@ impl SampleReader {
                 },
             );
         }
+        decoder.observe_samples(&context, &self.headers);
         for warning in self.warnings.drain(..) {
             decoder.stats.warn(warning);
         }
+    }
+}
+
+/// Where the rows of a sample go.
+fn record_kind(kind: SampleKind) -> RecordKind {
+    match kind {
+        SampleKind::Flow | SampleKind::Discard => RecordKind::Data,
+        SampleKind::Counters => RecordKind::Counters,
     }
 }
 

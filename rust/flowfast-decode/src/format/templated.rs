@@ -10,6 +10,7 @@ use crate::batch::MessageContext;
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, SetLoss, Warning};
 use crate::plan::Piece;
+use crate::sequence::Volume;
 use crate::staging::{PlanId, RecordSpan};
 use crate::template::cache::{Lookup, Session};
 use crate::template::domain::WaitingSet;
@@ -73,6 +74,17 @@ pub(super) struct Message<'d, 'p> {
     pieces: Vec<Piece>,
     /// Templates of this message, the last definition of each id; `None` for one that was refused.
     own: HashMap<u16, Option<PlanId>, RandomState>,
+}
+
+impl Counts {
+    /// A message of so many octets that held this.
+    pub(super) fn volume(self, octets: usize) -> Volume {
+        Volume {
+            messages: 1,
+            records: self.flow_records as u64,
+            octets: octets as u64,
+        }
+    }
 }
 
 impl<'d, 'p> Message<'d, 'p> {
@@ -267,12 +279,9 @@ impl<'d, 'p> Message<'d, 'p> {
                         }
                         _ => {}
                     }
-                    decoder.append_records(
-                        span.plan,
-                        &payload[start..start + octets],
-                        &pieces[range],
-                        span.run(),
-                    );
+                    let (body, pieces) = (&payload[start..start + octets], &pieces[range]);
+                    decoder.take_reports(span.plan, body, pieces, span.run());
+                    decoder.append_records(span.plan, body, pieces, span.run());
                 }
                 Step::Undecodable {
                     template_id,
@@ -280,11 +289,14 @@ impl<'d, 'p> Message<'d, 'p> {
                     why,
                 } => {
                     counts.undecoded_sets += 1;
+                    decoder.count_undecodable(context.domain_index);
                     let octets = set.len() - set::HEADER_LEN;
                     match why {
-                        Lookup::Expired => {
-                            decoder.stats.discard_set(SetLoss::ExpiredTemplate, octets)
-                        }
+                        Lookup::Expired => decoder.discard_set(
+                            context.domain_index,
+                            SetLoss::ExpiredTemplate,
+                            octets,
+                        ),
                         Lookup::Missing | Lookup::Ambiguous | Lookup::Found(_) => {
                             if why == Lookup::Ambiguous {
                                 decoder.count_ambiguous(context.domain_index);
@@ -321,6 +333,9 @@ pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingS
         return false;
     };
     decoder.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
+    if decoder.kind(plan) == Some(RecordKind::Data) {
+        decoder.add_recovered(&set.context, records);
+    }
     true
 }
 

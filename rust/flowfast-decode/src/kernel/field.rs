@@ -4,7 +4,7 @@ use arrow_buffer::ArrowNativeType;
 use arrow_schema::TimeUnit;
 
 use super::time::absolute_time;
-use super::{Tile, TileShape, locate, with_field};
+use super::{Tile, TileShape, locate, with_field, with_octets};
 use crate::bytes::be_uint;
 use crate::column::{Address, Addresses, Booleans, Column, Primitive, VariableOctets};
 use crate::convert::{Convert, TimeFormat};
@@ -65,7 +65,7 @@ pub(super) fn append_field(
             })
         }
         (Column::Addresses(column), Convert::MappedIpv4) => {
-            with_field!(tile, source, fields => column.extend(fields.map(mapped_ipv4)));
+            with_octets!(tile, source, 4, fields => column.extend(fields.map(mapped_ipv4)));
         }
         (Column::Variable(column), Convert::Octets) => {
             with_field!(tile, source, fields => {
@@ -96,17 +96,24 @@ fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
         FieldSource::Piece { .. } => 0,
     };
     let wanted = |value: u64| (value >> shift) & mask;
+    let most = u64::MAX >> (64 - 8 * length.clamp(1, 8));
+    let is_whole = shift == 0 && mask & most == most && length <= size_of::<T>();
     // Every value fits: the field is no wider than the column, or masked to fit.
-    let always_fits = (1..=size_of::<T>()).contains(&length)
-        || (1..=8).contains(&length) && T::try_from(mask).is_ok();
+    let always_fits = length <= size_of::<T>() || length <= 8 && T::try_from(mask).is_ok();
     macro_rules! width {
-        ($width:literal) => {
-            with_field!(tile, source, fields => column.extend(fields.map(|field| {
+        ($width:literal) => {{
+            let read = |field: [u8; $width]| {
                 let mut octets = [0; 8];
-                octets[8 - $width..].copy_from_slice(&field[..$width]);
-                T::try_from(wanted(u64::from_be_bytes(octets))).unwrap_or_default()
-            })))
-        };
+                octets[8 - $width..].copy_from_slice(&field);
+                u64::from_be_bytes(octets)
+            };
+            let fit = |value: u64| T::try_from(value).unwrap_or_default();
+            with_octets!(tile, source, $width, fields => if is_whole {
+                column.extend(fields.map(|field| fit(read(field))));
+            } else {
+                column.extend(fields.map(|field| fit(wanted(read(field)))));
+            })
+        }};
     }
     match length {
         1 if always_fits => width!(1),
@@ -118,12 +125,9 @@ fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
         7 if always_fits => width!(7),
         8 if always_fits => width!(8),
         _ => {
-            let mut misfits = 0;
-            with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
+            let misfits: u64 = with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
                 let (value, too_wide) = be_uint(field);
-                let value = T::try_from(wanted(value)).ok().filter(|_| !too_wide && !field.is_empty());
-                misfits += u64::from(value.is_none());
-                value
+                T::try_from(wanted(value)).ok().filter(|_| !too_wide && !field.is_empty())
             })));
             stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
         }
@@ -138,12 +142,7 @@ fn append_checked<T: ArrowNativeType>(
     read: impl Fn(&[u8]) -> Option<T>,
     stats: &mut Stats,
 ) {
-    let mut misfits = 0;
-    with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
-        let value = read(field);
-        misfits += u64::from(value.is_none());
-        value
-    })));
+    let misfits: u64 = with_field!(tile, source, fields => column.extend_mostly(fields.map(&read)));
     stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
 }
 
@@ -230,11 +229,18 @@ pub(super) fn ipv6(field: &[u8]) -> Address {
 }
 
 #[inline(always)]
-pub(super) fn mapped_ipv4(field: &[u8]) -> Address {
+pub(super) fn mapped_ipv4(field: [u8; 4]) -> Address {
     let mut octets = [0; 16];
     (octets[10], octets[11]) = (0xff, 0xff);
-    // Plans use this conversion for fields of four octets only.
-    octets[12..].copy_from_slice(&field[..4]);
+    octets[12..].copy_from_slice(&field);
+    octets
+}
+
+/// Plans use this for fields of four octets only.
+#[inline(always)]
+pub(super) fn four_octets(field: &[u8]) -> [u8; 4] {
+    let mut octets = [0; 4];
+    octets.copy_from_slice(&field[..4]);
     octets
 }
 
@@ -246,12 +252,27 @@ fn append_time(
     to: TimeUnit,
     stats: &mut Stats,
 ) {
-    with_field!(tile, source, fields => {
-        let misfits = column.extend_mostly(fields.map(|field| {
-            (field.len() == usize::from(from.len())).then(|| absolute_time(be_uint(field).0, from, to)).flatten()
-        }));
-        stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
-    });
+    let misfits: u64 = match (from, source) {
+        // It may have any length.
+        (_, FieldSource::Piece { .. }) => {
+            let whole = usize::from(from.len());
+            with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
+                (field.len() == whole).then(|| absolute_time(be_uint(field).0, from, to)).flatten()
+            })))
+        }
+        (TimeFormat::Seconds, _) => with_octets!(tile, source, 4, fields => {
+            let raw = fields.map(|field| u64::from(u32::from_be_bytes(field)));
+            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Seconds, to)))
+        }),
+        (TimeFormat::Milliseconds, _) => with_octets!(tile, source, 8, fields => {
+            let raw = fields.map(u64::from_be_bytes);
+            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Milliseconds, to)))
+        }),
+        (from, _) => with_octets!(tile, source, 8, fields => {
+            column.extend_mostly(fields.map(|field| absolute_time(u64::from_be_bytes(field), from, to)))
+        }),
+    };
+    stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
 }
 
 #[cfg(test)]

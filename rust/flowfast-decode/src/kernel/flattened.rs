@@ -32,7 +32,7 @@ pub(super) fn append_from_lists(
     tile: &Tile<'_>,
     lists: &[ListSource],
     columns: &[ListColumn],
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
     stats: &mut Stats,
 ) {
     let rows = table.rows();

@@ -19,7 +19,7 @@ pub(super) fn append_lists(
     lists: &mut Lists,
     tile: &Tile<'_>,
     source: FieldSource,
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
     stats: &mut Stats,
 ) {
     let mut room = MAX_WIDTH.saturating_sub(lists.width());

@@ -1,13 +1,13 @@
 //! Runs plans: for each op, over all records of a tile, from the wire's octets into columns. Nothing here can fail: `split` has
 //! checked that every field lies inside the tile.
 
+mod biflow;
 mod field;
 mod flattened;
 mod lists;
+mod plain;
 mod several;
 mod time;
-
-use arrow_schema::TimeUnit;
 
 use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::be_uint;
@@ -17,11 +17,36 @@ use crate::plan::{FieldSource, Op, Piece, RecordShape, SubTemplate};
 use crate::stats::Stats;
 use crate::template::options::OptionsState;
 
+pub(crate) use biflow::Biflows;
+
 use field::append_field;
 use flattened::append_from_lists;
 use lists::append_lists;
-use several::{append_either, append_names, append_sampling, label_stack};
-use time::{signed_offset, uptime_to_ms};
+use several::{append_either, append_icmp_in_port, append_names, append_sampling, label_stack};
+use time::{Uptimes, append_uptimes, signed_offset};
+
+/// How records become columns. All kernels give bit-identical rows (FF-ORD-06).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kernel {
+    /// The fastest: one field after the other, for all records.
+    #[default]
+    Auto,
+    /// One record after the other, field by field: what a decoder does that has no plan.
+    Plain,
+}
+
+impl Kernel {
+    /// Every kernel.
+    pub const ALL: [Self; 2] = [Self::Auto, Self::Plain];
+
+    /// As written on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Plain => "plain",
+        }
+    }
+}
 
 /// Records of one plan, end to end: those of a set, or staged from many.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +90,17 @@ impl<'a> Tile<'a> {
         }
     }
 
+    /// The octets of one record.
+    pub(crate) fn record(&self, record: usize) -> &'a [u8] {
+        match self.shape {
+            TileShape::Strided(stride) => &self.bytes[record * stride..][..stride],
+            TileShape::Pieces { per_record, pieces } => {
+                let whole = pieces[record * per_record];
+                &self.bytes[whole.start as usize..][..whole.len as usize]
+            }
+        }
+    }
+
     /// The octets of one field of one record.
     #[inline(always)]
     pub(crate) fn field(&self, record: usize, source: FieldSource) -> &'a [u8] {
@@ -80,6 +116,24 @@ impl<'a> Tile<'a> {
                 source,
                 &pieces[record * per_record..][..per_record],
             ),
+        }
+    }
+}
+
+impl<'a> Tile<'a> {
+    /// One of its records, as a tile.
+    fn only(&self, record: usize) -> Self {
+        let (bytes, shape) = match self.shape {
+            TileShape::Strided(stride) => (&self.bytes[record * stride..][..stride], self.shape),
+            TileShape::Pieces { per_record, pieces } => {
+                let pieces = &pieces[record * per_record..][..per_record];
+                (self.bytes, TileShape::Pieces { per_record, pieces })
+            }
+        };
+        Self {
+            bytes,
+            records: 1,
+            shape,
         }
     }
 }
@@ -108,57 +162,89 @@ macro_rules! with_field {
         let (tile, source): (&Tile<'_>, FieldSource) = ($tile, $source);
         match (tile.shape, source) {
             (TileShape::Strided(stride), FieldSource::Start { offset, length }) => {
-                let $fields = tile
-                    .bytes
-                    .chunks_exact(stride)
-                    .map(move |record| &record[offset..offset + length]);
+                let records = tile.bytes.chunks_exact(stride);
+                let $fields = records.map(move |record| &record[offset..offset + length]);
                 $body
             }
-            (TileShape::Strided(_), _) => {}
+            (TileShape::Strided(_), _) => Default::default(),
             (TileShape::Pieces { per_record, pieces }, source) => {
+                let records = pieces.chunks_exact(per_record);
                 let bytes = tile.bytes;
-                let $fields = pieces
-                    .chunks_exact(per_record)
-                    .map(move |pieces| locate(bytes, source, pieces));
+                let $fields = records.map(move |pieces| locate(bytes, source, pieces));
                 $body
             }
         }
     }};
 }
 
-use with_field;
+/// The same for a field that has this many octets in every record: as arrays, which costs one look at the bounds.
+macro_rules! with_octets {
+    ($tile:expr, $source:expr, $width:literal, $fields:ident => $body:expr) => {{
+        let (tile, source): (&Tile<'_>, FieldSource) = ($tile, $source);
+        match (tile.shape, source) {
+            (TileShape::Strided(stride), FieldSource::Start { offset, .. }) => {
+                let records = tile.bytes.chunks_exact(stride);
+                let $fields = records.map(move |record| {
+                    let mut octets = [0; $width];
+                    octets.copy_from_slice(&record[offset..offset + $width]);
+                    octets
+                });
+                $body
+            }
+            (TileShape::Strided(_), _) => Default::default(),
+            (TileShape::Pieces { per_record, pieces }, source) => {
+                let records = pieces.chunks_exact(per_record);
+                let bytes = tile.bytes;
+                let $fields = records.map(move |pieces| {
+                    let mut octets = [0; $width];
+                    octets.copy_from_slice(&locate(bytes, source, pieces)[..$width]);
+                    octets
+                });
+                $body
+            }
+        }
+    }};
+}
+
+use {with_field, with_octets};
 
 /// What ops read besides the tile.
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a, 'o> {
     /// The messages that the tile's records came in.
     pub(crate) runs: &'a [Run],
     /// What options data has taught about a message's records.
-    pub(crate) options: &'a dyn Fn(&MessageContext) -> Option<&'a OptionsState>,
+    pub(crate) options: &'a dyn Fn(&MessageContext) -> Option<&'o OptionsState>,
     /// The template of an id that a message's records would be decoded with.
-    pub(crate) sub_templates: &'a dyn Fn(&MessageContext, u16) -> Option<&'a SubTemplate>,
+    pub(crate) sub_templates: &'a dyn Fn(&MessageContext, u16) -> Option<&'o SubTemplate>,
     /// Lists within lists that are read.
     pub(crate) list_depth: usize,
 }
 
 /// Appends a tile to a table.
 pub(crate) fn execute(
+    kernel: Kernel,
     ops: &[Op],
     tile: &Tile<'_>,
     table: &mut Table,
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
     stats: &mut Stats,
 ) {
+    if kernel == Kernel::Plain {
+        plain::execute(ops, tile, table, around, stats);
+        return;
+    }
     for op in ops {
         execute_op(op, tile, table, around, stats);
     }
-    table.add_rows(tile.records, around.runs);
+    table.add_records(tile.records);
+    table.add_runs(around.runs);
 }
 
 fn execute_op(
     op: &Op,
     tile: &Tile<'_>,
     table: &mut Table,
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
     stats: &mut Stats,
 ) {
     match *op {
@@ -204,46 +290,26 @@ fn execute_op(
             boot,
             to,
         } => {
+            let times = Uptimes {
+                edge,
+                first,
+                last,
+                boot,
+                to,
+            };
             if let Some(Column::I64(column)) = table.field(column) {
-                let mut misfits = 0;
-                let times = contexts(around.runs).enumerate().map(|(record, context)| {
-                    let read = |source: Option<FieldSource>| {
-                        source.map(|source| be_uint(tile.field(record, source)).0 as u32)
-                    };
-                    let boot_ms = match boot {
-                        Some(source) => signed_offset(tile.field(record, source)),
-                        None => context
-                            .boot_ms()
-                            .or_else(|| (around.options)(context)?.system_init_time_ms()),
-                    };
-                    let time = boot_ms
-                        .and_then(|boot_ms| {
-                            uptime_to_ms(edge, read(first), read(last), boot_ms, context.uptime_ms)
-                        })
-                        .and_then(|ms| match to {
-                            TimeUnit::Millisecond => Some(ms),
-                            _ => ms.checked_mul(1000),
-                        });
-                    misfits += u64::from(boot_ms.is_some() && time.is_none());
-                    time
-                });
-                column.extend_optional(times);
-                stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
+                append_uptimes(column, tile, times, around, stats);
             }
         }
         Op::BeforeExport { column, source } => {
             if let Some(Column::I64(column)) = table.field(column) {
                 // RFC 7011 section 6.1, elements 158 and 159; FF-DT-07.
-                let mut misfits = 0;
                 let times = contexts(around.runs).enumerate().map(|(record, context)| {
-                    let time = signed_offset(tile.field(record, source))
+                    signed_offset(tile.field(record, source))
                         .zip(context.export_time_ms)
-                        .and_then(|(before, export_ms)| (export_ms * 1000).checked_sub(before));
-                    misfits += u64::from(time.is_none());
-                    time
+                        .and_then(|(before, export_ms)| (export_ms * 1000).checked_sub(before))
                 });
-                column.extend_optional(times);
-                stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
+                stats.warnings[Warning::ValueOutOfRange as usize] += column.extend_optional(times);
             }
         }
         Op::IcmpInPort {
@@ -253,11 +319,7 @@ fn execute_op(
             shift,
         } => {
             if let Some(Column::U8(column)) = table.field(column) {
-                let values = (0..tile.records).map(|record| {
-                    let is_icmp = be_uint(tile.field(record, protocol)).0 == 1;
-                    is_icmp.then(|| (be_uint(tile.field(record, port)).0 >> shift) as u8)
-                });
-                column.extend_optional(values);
+                append_icmp_in_port(column, tile, protocol, port, shift);
             }
         }
         Op::MplsLabels {

@@ -1,10 +1,10 @@
 //! Several fields to one column: whichever IP version a record has, label stacks, sampling.
 
-use super::field::{ipv6, mapped_ipv4};
-use super::{Surroundings, Tile};
+use super::field::{four_octets, ipv6, mapped_ipv4};
+use super::{Surroundings, Tile, TileShape};
 use crate::batch::{MessageContext, Run, Table};
-use crate::bytes::be_uint;
-use crate::column::Column;
+use crate::bytes::{be_uint, be16};
+use crate::column::{Column, Primitive};
 use crate::error::Warning;
 use crate::plan::{FamilyValue, FieldSource, SamplingFields, sampling_source};
 use crate::schema::SAMPLING_SOURCES;
@@ -43,7 +43,7 @@ pub(super) fn append_either(
                 if is_ipv6(record) {
                     ipv6(tile.field(record, ipv6_source))
                 } else {
-                    mapped_ipv4(tile.field(record, ipv4_source))
+                    mapped_ipv4(four_octets(tile.field(record, ipv4_source)))
                 }
             }))
         }
@@ -69,6 +69,41 @@ pub(super) fn append_either(
     }
 }
 
+/// The type and the code of ICMP, which these formats put into the destination port; null for other protocols.
+pub(super) fn append_icmp_in_port(
+    column: &mut Primitive<u8>,
+    tile: &Tile<'_>,
+    protocol: FieldSource,
+    port: FieldSource,
+    shift: u8,
+) {
+    const ICMP: u8 = 1;
+    match (tile.shape, protocol, port) {
+        (
+            TileShape::Strided(stride),
+            FieldSource::Start {
+                offset: protocol,
+                length: 1,
+            },
+            FieldSource::Start {
+                offset: port,
+                length: 2,
+            },
+        ) => {
+            column.extend_optional(tile.bytes.chunks_exact(stride).map(|record| {
+                let value = (be16(record, port) >> shift) as u8;
+                (record[protocol] == ICMP).then_some(value)
+            }));
+        }
+        _ => {
+            column.extend_optional((0..tile.records).map(|record| {
+                let is_icmp = be_uint(tile.field(record, protocol)).0 == u64::from(ICMP);
+                is_icmp.then(|| (be_uint(tile.field(record, port)).0 >> shift) as u8)
+            }));
+        }
+    }
+}
+
 fn is_set(octets: &[u8]) -> bool {
     octets.iter().any(|&octet| octet != 0)
 }
@@ -80,34 +115,46 @@ pub(super) fn append_sampling(
     rate: Option<usize>,
     source: Option<usize>,
     fields: &SamplingFields,
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
 ) {
-    let each = |append: &mut dyn FnMut((u32, u8), usize)| {
-        let mut record = 0;
-        for run in around.runs {
-            let options = (around.options)(&run.context);
-            // Where neither a field nor options data makes a difference, all records of a run are alike.
-            let may_differ =
-                fields.rate.is_some() || options.is_some_and(|options| options.has_several_rates());
-            let step = if may_differ { 1 } else { run.records };
-            let end = record + run.records;
-            while record < end {
-                append(
-                    sampling_of(tile, record, fields, &run.context, options),
-                    step,
-                );
-                record += step;
-            }
+    let mut append = |(told_rate, told_source): (u32, u8), records| {
+        if let Some(Column::U32(column)) = rate.and_then(|column| table.field(column)) {
+            column.extend_constant(told_rate, records);
+        }
+        if let Some(Column::Keys(column)) = source.and_then(|column| table.field(column)) {
+            column.extend_constant(SAMPLING_SOURCES, told_source, records);
         }
     };
-    if let Some(Column::U32(column)) = rate.and_then(|column| table.field(column)) {
-        each(&mut |(rate, _), records| column.extend_constant(rate, records));
+    let mut record = 0;
+    for alike in around
+        .runs
+        .chunk_by(|a, b| is_sampled_alike(&a.context, &b.context))
+    {
+        let end = record + alike.iter().map(|run| run.records).sum::<usize>();
+        let context = &alike[0].context;
+        let options = (around.options)(context);
+        // Where neither a field nor options data makes a difference, all records are alike.
+        let may_differ =
+            fields.rate.is_some() || options.is_some_and(|options| options.has_several_rates());
+        let step = if may_differ { 1 } else { end - record };
+        while record < end {
+            append(sampling_of(tile, record, fields, context, options), step);
+            record += step;
+        }
     }
-    if let Some(Column::Keys(column)) = source.and_then(|column| table.field(column)) {
-        each(&mut |(_, source), records| {
-            column.extend_constant(SAMPLING_SOURCES, source, records);
-        });
-    }
+}
+
+/// Messages of one sender that say the same of their sampling: what options data says of it is the same, too.
+fn is_sampled_alike(a: &MessageContext, b: &MessageContext) -> bool {
+    let of = |context: &MessageContext| {
+        (
+            context.domain_index,
+            context.session,
+            context.template_id,
+            context.header_sampling_rate,
+        )
+    };
+    of(a) == of(b)
 }
 
 /// (rate, key of its source) of one record.
@@ -174,7 +221,7 @@ pub(super) fn append_names(
     column: usize,
     of: Naming,
     id: FieldSource,
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
     stats: &mut Stats,
 ) {
     let named = |run: &Run| (around.options)(&run.context).filter(|options| options.has_names(of));

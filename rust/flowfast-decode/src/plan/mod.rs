@@ -1,6 +1,8 @@
 //! Decode plans: a template compiled against a schema, once. Running one is `kernel`'s work.
 
+mod biflow;
 mod flows;
+mod sections;
 mod shape;
 mod values;
 
@@ -14,7 +16,9 @@ use crate::template::types::TypeFields;
 use crate::template::{Definition, RecordKind, VARIABLE};
 use crate::wire::list::ListKind;
 
+pub(crate) use biflow::{reverse_counters, reversed};
 pub(crate) use flows::{flow_op, list_op, uptime};
+pub(crate) use sections::SectionField;
 pub(crate) use shape::{Piece, RecordShape};
 pub(crate) use values::{SubTemplate, ValueColumn, ValueField, element_type, value_fields};
 
@@ -159,6 +163,10 @@ pub(crate) struct DecodePlan {
     /// Where rows go; `None` if no sink asked for records of this kind.
     pub(crate) table: Option<usize>,
     pub(crate) ops: Box<[Op]>,
+    /// The packet section that tells what the fields do not.
+    pub(crate) section: Option<SectionField>,
+    /// How the reverse direction of biflows becomes rows, if it is to.
+    pub(crate) reverse: Option<ReversePlan>,
     /// Records have lists: they are not staged, for what their lists mean depends on the templates of the moment.
     pub(crate) has_lists: bool,
     /// Has elements that are in no registry: their exporter may tell their types (RFC 5610).
@@ -169,6 +177,14 @@ pub(crate) struct DecodePlan {
     pub(crate) options: Option<OptionsFields>,
     /// Its records tell their own sampling rate.
     pub(crate) tells_rate: bool,
+}
+
+/// What makes rows of the reverse direction of biflows (RFC 5103).
+#[derive(Debug)]
+pub(crate) struct ReversePlan {
+    /// Any of these is set where there was a reverse direction.
+    pub(crate) counters: Box<[FieldSource]>,
+    pub(crate) ops: Box<[Op]>,
 }
 
 /// A template's fields, placed: what compiling a plan starts from.

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::batch::{MessageValue, Table, TableBatch, TableColumn, TableKind};
-use crate::column::{Column, Zeros};
+use crate::column::{Absent, Column};
 use crate::convert::{Convert, natural};
 use crate::element::ElementId;
 use crate::error::Warning;
-use crate::plan::{DecodePlan, Layout, Op, ValueColumn, element_type, flow_op, list_op};
+use crate::plan::{
+    DecodePlan, Layout, Op, ReversePlan, SectionField, ValueColumn, element_type, flow_op, list_op,
+    reverse_counters, reversed,
+};
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
 use crate::template::RecordKind;
@@ -23,6 +26,7 @@ use crate::template::types::TypeFields;
 #[derive(Debug)]
 pub(crate) struct Tables {
     schema: SchemaKind,
+    split_biflows: bool,
     /// Columns of `flows`, and those that only feed its scaled ones.
     selected: Vec<Selected>,
     hidden: Vec<&'static FlowColumn>,
@@ -31,7 +35,7 @@ pub(crate) struct Tables {
     /// Plans that write to each table.
     users: Vec<usize>,
     free: Vec<usize>,
-    zeros: Zeros,
+    absent: Absent,
 }
 
 /// The Arrow schema of `flows` with these columns.
@@ -50,16 +54,17 @@ pub(crate) fn flows_schema(selected: &[Selected]) -> SchemaRef {
 }
 
 impl Tables {
-    pub(crate) fn new(schema: SchemaKind, selected: Vec<Selected>) -> Self {
+    pub(crate) fn new(schema: SchemaKind, selected: Vec<Selected>, split_biflows: bool) -> Self {
         let mut tables = Self {
             schema,
+            split_biflows,
             hidden: hidden_columns(&selected),
             selected,
             tables: Vec::new(),
             wire_index: HashMap::new(),
             users: Vec::new(),
             free: Vec::new(),
-            zeros: Zeros::default(),
+            absent: Absent::default(),
         };
         if schema == SchemaKind::Flows {
             let table = tables.flows_table();
@@ -88,7 +93,7 @@ impl Tables {
             .tables
             .iter_mut()
             .flatten()
-            .filter_map(|table| table.flush(&mut self.zeros))
+            .filter_map(|table| table.flush(&mut self.absent))
             .collect();
         self.drop_unused();
         batches
@@ -144,6 +149,12 @@ impl Tables {
             kind,
             table,
             ops: ops.into(),
+            section: (kind == RecordKind::Data && !is_wire)
+                .then(|| SectionField::find(layout))
+                .flatten(),
+            reverse: table
+                .filter(|_| self.split_biflows && !is_wire)
+                .and_then(|_| self.reverse_plan(layout)),
             has_lists: layout.lists().next().is_some(),
             has_unknown: is_wire && layout.values().any(|(_, id, ..)| id.describe().is_none()),
             types: options_layout
@@ -204,6 +215,19 @@ impl Tables {
             .chain(self.hidden.iter().map(|flow| column(flow)))
             .collect();
         Table::new("flows".into(), TableKind::Flows, schema.clone(), columns)
+    }
+
+    /// `None` if records have no reverse direction.
+    fn reverse_plan(&self, layout: &Layout<'_>) -> Option<ReversePlan> {
+        let counters = reverse_counters(layout);
+        if counters.is_empty() {
+            return None;
+        }
+        let definition = reversed(layout.definition);
+        Some(ReversePlan {
+            counters,
+            ops: self.flow_plan(&Layout::new(&definition)?).into(),
+        })
     }
 
     fn flow_plan(&self, layout: &Layout<'_>) -> Vec<Op> {

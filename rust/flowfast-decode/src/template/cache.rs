@@ -8,14 +8,14 @@ use super::limits::Limits;
 use crate::staging::PlanId;
 
 /// The two ports of a Transport Session; its addresses are the exporter's and ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Session {
     pub(crate) exporter_port: u16,
     pub(crate) local_port: u16,
 }
 
 /// Sessions of one address remembered, per template id and for their options data; exporters whose source port changes make many.
-pub(super) const MAX_SESSIONS: usize = 64;
+pub(crate) const MAX_SESSIONS: usize = 64;
 
 /// A template as one session defined it.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,8 @@ use super::cache::{Session, TemplateCache};
 use super::memory::Memory;
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
-use crate::sequence::SequenceTracker;
+use crate::ledger::NOBODY;
+use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,13 +57,22 @@ pub(crate) struct Domain {
     pub(crate) options: SessionOptions,
     /// What taught both, for a journal.
     pub(crate) memory: Memory,
-    pub(crate) sequence: SequenceTracker,
+    pub(crate) streams: Streams,
+    /// Of sFlow.
+    pub(crate) samples: SampleSequences,
+    /// When it started, and its uptime, by its last v9 packet; milliseconds.
+    pub(crate) clock: Option<(i64, u32)>,
     pub(crate) waiting: VecDeque<WaitingSet>,
     pub(crate) waiting_octets: usize,
     pub(crate) datagrams: u64,
     pub(crate) records: u64,
     pub(crate) lost: u64,
+    pub(crate) late: u64,
+    pub(crate) report: ExporterReport,
+    pub(crate) sample_totals: SampleTotals,
     pub(crate) last_seen_ns: i64,
+    /// Where its account was when it was last asked for.
+    pub(crate) account: usize,
     /// What its messages say of their time of export, beyond when they were received; of the latest that says any.
     pub(crate) clock_ahead_ms: Option<i64>,
     /// Rates in headers and in records.
@@ -79,13 +89,19 @@ impl Domain {
             templates: TemplateCache::default(),
             options: SessionOptions::default(),
             memory: Memory::default(),
-            sequence: SequenceTracker::default(),
+            streams: Streams::default(),
+            samples: SampleSequences::default(),
+            clock: None,
             waiting: VecDeque::new(),
             waiting_octets: 0,
             datagrams: 0,
             records: 0,
             lost: 0,
+            late: 0,
+            report: ExporterReport::default(),
+            sample_totals: SampleTotals::default(),
             last_seen_ns: 0,
+            account: NOBODY,
             clock_ahead_ms: None,
             header_tells_rate: false,
             record_tells_rate: false,

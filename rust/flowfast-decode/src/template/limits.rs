@@ -27,10 +27,16 @@ pub struct Limits {
     pub options_octets: usize,
     /// Lists within lists (FF-SD-03).
     pub list_depth: usize,
+    /// Data sources of one sFlow agent whose samples' sequences are followed.
+    pub sample_sources_per_domain: usize,
+    /// The same over all agents.
+    pub sample_sources: usize,
     /// Octets of templates and options data remembered as they were sent, per Observation Domain, if a journal wants them.
     pub memory_octets_per_domain: usize,
     /// The same over all Observation Domains.
     pub memory_octets: usize,
+    /// Accounts of the ledger, one for each Exporter and Observation Domain.
+    pub accounts: usize,
 }
 
 impl Default for Limits {
@@ -48,8 +54,11 @@ impl Default for Limits {
             options_octets_per_session: 1 << 20,
             options_octets: 64 << 20,
             list_depth: 8,
+            sample_sources_per_domain: 4096,
+            sample_sources: 1 << 18,
             memory_octets_per_domain: 4 << 20,
             memory_octets: 64 << 20,
+            accounts: 10_000,
         }
     }
 }

@@ -68,6 +68,16 @@ impl<'a> Netflow9Packet<'a> {
     }
 }
 
+/// One record of a template FlowSet or options template FlowSet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TemplateRecord {
+    pub(crate) template_id: u16,
+    /// It may be empty: the caller refuses it (FF-V9-13).
+    pub(crate) definition: Definition,
+    /// An options template that counts fields, as IPFIX does, where v9 has lengths (FF-Q-04).
+    pub(crate) is_ipfix_form: bool,
+}
+
 /// Template records of a template FlowSet (RFC 3954 section 5.2) or options template FlowSet (section 6.1).
 #[derive(Debug)]
 pub(crate) struct TemplateRecords<'a> {
@@ -84,26 +94,23 @@ impl<'a> TemplateRecords<'a> {
         }
     }
 
-    fn parse(&mut self, bytes: &'a [u8]) -> Result<(u16, Definition), DecodeError> {
+    fn parse(&mut self, bytes: &'a [u8]) -> Result<TemplateRecord, DecodeError> {
         let template_id = be16(bytes, 0);
         if template_id < set_id::MIN_DATA {
             return Err(DecodeError::TemplateId);
         }
-        let (header_len, scope_count, field_count) = if self.is_options {
-            if bytes.len() < 6 {
-                return Err(DecodeError::TemplateOverrun);
-            }
-            // Section 6.1: lengths in octets, four a specifier.
-            (
-                6,
-                be16(bytes, 2) / 4,
-                usize::from(be16(bytes, 2) / 4) + usize::from(be16(bytes, 4) / 4),
-            )
+        let head = if self.is_options {
+            OptionsHead::read(bytes)?
         } else {
-            (4, 0, usize::from(be16(bytes, 2)))
+            OptionsHead {
+                field_count: usize::from(be16(bytes, 2)),
+                ..OptionsHead::default()
+            }
         };
+        let scope_count = head.scope_count;
+        let header_len = if self.is_options { 6 } else { 4 };
         let specifiers = bytes
-            .get(header_len..header_len + 4 * field_count)
+            .get(header_len..header_len + 4 * head.field_count)
             .ok_or(DecodeError::TemplateOverrun)?;
         self.rest = &bytes[header_len + specifiers.len()..];
         let fields = specifiers
@@ -129,13 +136,61 @@ impl<'a> TemplateRecords<'a> {
             icmp_in_port: false,
             learned: Box::default(),
         };
-        Ok((template_id, definition))
+        Ok(TemplateRecord {
+            template_id,
+            definition,
+            is_ipfix_form: head.is_ipfix_form,
+        })
+    }
+}
+
+/// How many fields an options template has.
+#[derive(Clone, Copy, Debug, Default)]
+struct OptionsHead {
+    scope_count: u16,
+    /// Scopes included.
+    field_count: usize,
+    is_ipfix_form: bool,
+}
+
+impl OptionsHead {
+    /// Section 6.1 has lengths in octets, four a specifier, of the scopes and of the other fields. Where those cannot be meant, some
+    /// exporters count fields, as IPFIX does: all of them, and how many of them are scopes (FF-Q-04).
+    fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() < 6 {
+            return Err(DecodeError::TemplateOverrun);
+        }
+        let (first, second) = (be16(bytes, 2), be16(bytes, 4));
+        let lengths = Self {
+            scope_count: first / 4,
+            field_count: usize::from(first / 4) + usize::from(second / 4),
+            is_ipfix_form: false,
+        };
+        let counts = Self {
+            scope_count: second,
+            field_count: usize::from(first),
+            is_ipfix_form: true,
+        };
+        let lengths_fit = first % 4 == 0 && second % 4 == 0 && lengths.fits(bytes);
+        let counts_fit = (1..=first).contains(&second) && counts.fits(bytes);
+        Ok(if counts_fit && !lengths_fit {
+            counts
+        } else {
+            lengths
+        })
+    }
+
+    /// The specifiers are there, and behind them is padding or the next template.
+    fn fits(&self, bytes: &[u8]) -> bool {
+        let rest = bytes.get(6 + 4 * self.field_count..);
+        rest.is_some_and(|rest| {
+            rest.len() < 4 || be16(rest, 0) == 0 || be16(rest, 0) >= set_id::MIN_DATA
+        })
     }
 }
 
 impl Iterator for TemplateRecords<'_> {
-    /// Template id and definition. A definition may be empty: the caller refuses it (FF-V9-13).
-    type Item = Result<(u16, Definition), DecodeError>;
+    type Item = Result<TemplateRecord, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let bytes = std::mem::take(&mut self.rest);
@@ -155,7 +210,7 @@ mod tests {
     fn template_records_until_padding() {
         let body = [1, 0, 0, 1, 0, 8, 0, 4, 1, 1, 0, 1, 0, 4, 0, 1, 0, 0, 0, 0];
         let ids: Vec<_> = TemplateRecords::new(&body, false)
-            .map(|r| r.map(|(id, d)| (id, d.fields.len())))
+            .map(|r| r.map(|record| (record.template_id, record.definition.fields.len())))
             .collect();
         assert_eq!(ids, [Ok((256, 1)), Ok((257, 1))]);
     }
@@ -164,12 +219,40 @@ mod tests {
     fn options_template_scopes_come_first() {
         // RFC 3954 section 6.1: option_scope_length and option_length are octets. FF-V9-11.
         let body = [1, 0, 0, 4, 0, 8, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
-        let (id, definition) = TemplateRecords::new(&body, true).next().unwrap().unwrap();
+        let record = TemplateRecords::new(&body, true).next().unwrap().unwrap();
+        let definition = record.definition;
         assert_eq!(
-            (id, definition.scope_count, definition.min_record_len()),
+            (
+                record.template_id,
+                definition.scope_count,
+                definition.min_record_len()
+            ),
             (256, 1, 9)
         );
+        assert!(!record.is_ipfix_form);
         assert_eq!(definition.fields[0].element, ElementId::netflow9_scope(1));
+    }
+
+    #[test]
+    fn options_templates_in_the_form_of_ipfix() {
+        // FF-Q-04: three fields, one of them scope; as lengths they are no multiples of four.
+        let body = [1, 0, 0, 3, 0, 1, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
+        let mut records = TemplateRecords::new(&body, true);
+        let record = records.next().unwrap().unwrap();
+        assert_eq!(
+            (
+                record.definition.scope_count,
+                record.definition.min_record_len()
+            ),
+            (1, 9)
+        );
+        assert!(record.is_ipfix_form && records.next().is_none());
+        // Lengths that could be counts are lengths.
+        let body = [1, 0, 0, 4, 0, 4, 0, 1, 0, 4, 0, 48, 0, 1];
+        let mut records = TemplateRecords::new(&body, true);
+        let record = records.next().unwrap().unwrap();
+        assert_eq!(record.definition.fields.len(), 2);
+        assert!(!record.is_ipfix_form);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What one record of options data says, by the elements it has and not by its template's id (FF-OT-01).
 
 use super::rate::RateFields;
+use super::report::{Report, ReportFields};
 use crate::bytes::be_uint;
 use crate::element::{ElementId, NETFLOW9_SCOPE_BASE};
 use crate::kernel::Tile;
@@ -141,6 +142,7 @@ pub(crate) struct OptionsFields {
     chain: Option<(FieldSource, Box<[FieldSource]>)>,
     /// (of what, its id, its name).
     names: Box<[(Naming, FieldSource, FieldSource)]>,
+    report: Option<Box<ReportFields>>,
 }
 
 impl OptionsFields {
@@ -174,12 +176,24 @@ impl OptionsFields {
                 .filter(|_| (1..=MAX_SELECTORS).contains(&selectors.len()))
                 .map(|sequence| (sequence, selectors)),
             names: names.collect(),
+            report: ReportFields::find(layout).map(Box::new),
         };
         let is_understood = found.system_init_time.is_some()
             || found.rate.is_some()
             || found.chain.is_some()
+            || found.report.is_some()
             || !found.names.is_empty();
         is_understood.then_some(found)
+    }
+
+    /// What the exporter says of itself in the records of a tile, as far as it is about one Observation Domain.
+    pub(crate) fn reports<'a>(
+        &'a self,
+        tile: &'a Tile<'a>,
+        domain: Option<u32>,
+    ) -> impl Iterator<Item = Report> + 'a {
+        let fields = self.report.iter();
+        fields.flat_map(move |fields| fields.reports(tile, domain))
     }
 
     /// Tells every fact of the records of a tile, in their order.

@@ -3,6 +3,7 @@
 
 mod fact;
 mod rate;
+mod report;
 mod state;
 
 use foldhash::quality::RandomState;
@@ -14,6 +15,9 @@ use state::Effect;
 
 pub(crate) use fact::{Naming, OptionsFields, RateKey, Subject};
 pub(crate) use rate::{RateFields, rate_as_integer};
+#[cfg(test)]
+pub(crate) use report::ReportKey;
+pub(crate) use report::{Report, Total};
 pub(crate) use state::OptionsState;
 
 /// What each session of an address has taught about one Observation Domain.

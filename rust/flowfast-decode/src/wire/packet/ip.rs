@@ -1,13 +1,16 @@
 //! IP and what it carries.
 
-use super::split;
+use super::{split, tunnel};
 use crate::bytes::{be16, be32};
 use crate::wire::sflow::record::{Field, RecordBuilder, field};
 
-mod ip_protocol {
+pub(super) mod ip_protocol {
     pub(super) const ICMP: u8 = 1;
+    pub(super) const IPV4: u8 = 4;
     pub(super) const TCP: u8 = 6;
     pub(super) const UDP: u8 = 17;
+    pub(super) const IPV6: u8 = 41;
+    pub(super) const GRE: u8 = 47;
     pub(super) const ICMPV6: u8 = 58;
     pub(super) const SCTP: u8 = 132;
     pub(super) const HOP_BY_HOP: u8 = 0;
@@ -141,11 +144,17 @@ fn transport(record: &mut RecordBuilder, protocol: u8, segment: &[u8]) -> Option
             let (header, _) = split::<10>(rest)?;
             record.put(&TCP_FLAGS, &(be16(header, 8) & 0x0fff).to_be_bytes());
         }
-        ip_protocol::UDP | ip_protocol::SCTP => {
+        ip_protocol::UDP => {
             record.put(&PORTS, split::<4>(segment)?.0);
+            let (header, payload) = split::<8>(segment)?;
+            return tunnel::over_udp(record, be16(header, 2), payload);
         }
+        ip_protocol::SCTP => record.put(&PORTS, split::<4>(segment)?.0),
         ip_protocol::ICMP => record.put(&ICMP, split::<2>(segment)?.0),
         ip_protocol::ICMPV6 => record.put(&ICMPV6, split::<2>(segment)?.0),
+        ip_protocol::IPV4 => return record.put_inner(|record| ipv4(record, segment)),
+        ip_protocol::IPV6 => return record.put_inner(|record| ipv6(record, segment)),
+        ip_protocol::GRE => return tunnel::gre(record, segment),
         _ => return None,
     }
     Some(())

@@ -1,18 +1,21 @@
 //! The headers of a sampled packet (FF-SF-02): as much as there is of it, into fields of a record.
 
+mod ieee80211;
 mod ip;
+mod tunnel;
 
 use self::ip::{ipv4, ipv6};
 use super::sflow::record::{Field, RecordBuilder, field};
 
 /// sFlow's header protocols that are understood.
-mod header_protocol {
-    pub(super) const ETHERNET: u32 = 1;
-    pub(super) const PPP: u32 = 7;
-    pub(super) const IPV4: u32 = 11;
-    pub(super) const IPV6: u32 = 12;
-    pub(super) const MPLS: u32 = 13;
-    pub(super) const POS: u32 = 14;
+pub(crate) mod header_protocol {
+    pub(crate) const ETHERNET: u32 = 1;
+    pub(crate) const PPP: u32 = 7;
+    pub(crate) const IPV4: u32 = 11;
+    pub(crate) const IPV6: u32 = 12;
+    pub(crate) const MPLS: u32 = 13;
+    pub(crate) const POS: u32 = 14;
+    pub(crate) const IEEE80211_MAC: u32 = 15;
 }
 
 mod ether_type {
@@ -23,6 +26,8 @@ mod ether_type {
     pub(super) const OLD_SERVICE_VLAN: u16 = 0x9100;
     pub(super) const MPLS: u16 = 0x8847;
     pub(super) const MPLS_UPSTREAM: u16 = 0x8848;
+    /// Transparent Ethernet Bridging: a frame, in a tunnel.
+    pub(super) const BRIDGED: u16 = 0x6558;
     /// Smaller values are the length of an IEEE 802.3 frame.
     pub(super) const MIN: u16 = 0x0600;
 }
@@ -49,6 +54,7 @@ pub(crate) fn put_fields(record: &mut RecordBuilder, protocol: u32, packet: &[u8
         header_protocol::IPV4 => ipv4(record, packet),
         header_protocol::IPV6 => ipv6(record, packet),
         header_protocol::MPLS => mpls(record, packet),
+        header_protocol::IEEE80211_MAC => ieee80211::frame(record, packet),
         _ => None,
     };
 }
@@ -91,6 +97,7 @@ fn ether_payload(record: &mut RecordBuilder, ether_type: u16, payload: &[u8]) ->
         ether_type::IPV4 => ipv4(record, payload),
         ether_type::IPV6 => ipv6(record, payload),
         ether_type::MPLS | ether_type::MPLS_UPSTREAM => mpls(record, payload),
+        ether_type::BRIDGED => ethernet(record, payload),
         _ => None,
     }
 }
@@ -322,7 +329,7 @@ pub(super) mod tests {
                 [Some(0xc000_020a)]
             );
         }
-        assert_eq!(parse(15, &icmp, [8]), [None]);
+        assert_eq!(parse(17, &icmp, [8]), [None]);
         let gre = [&ipv4_header(47, 0, 0, 4)[..], &[0; 4]].concat();
         assert_eq!(parse(11, &gre, [4, 7]), [Some(47), None]);
     }

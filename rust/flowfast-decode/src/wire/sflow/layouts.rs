@@ -73,6 +73,12 @@ pub(crate) static FLOW: &[Structure] = &[
     Structure { tag: 1011, parts: &[Fixed(4, &[field(262184, 4)])] },
     // extended_vlan_tunnel
     Structure { tag: 1012, parts: &[Array(field(262185, 65535))] },
+    // extended_80211_payload
+    Structure { tag: 1013, parts: &[Fixed(4, &[field(262718, 4)]), Rest(field(262719, 65535))] },
+    // extended_80211_rx
+    Structure { tag: 1014, parts: &[Opaque(field(262720, 65535)), Fixed(36, &[field(262721, 6), field(210, 2), field(262722, 4), field(262723, 4), field(262724, 8), field(262725, 4), field(262726, 4), field(262727, 4)])] },
+    // extended_80211_tx
+    Structure { tag: 1015, parts: &[Opaque(field(262728, 65535)), Fixed(40, &[field(262729, 6), field(210, 2), field(262730, 4), field(262731, 4), field(262732, 4), field(262733, 4), field(262734, 4), field(262735, 8), field(262736, 4)])] },
     // extended_nat_port
     Structure { tag: 1020, parts: &[Fixed(8, &[field(227, 4), field(228, 4)])] },
     // extended_l2_tunnel_egress

@@ -6,11 +6,12 @@ use super::layouts::{COUNTER, FLOW, FLOW_V2, FLOW_V4, SAMPLE};
 use super::record::{RecordBuilder, field};
 use super::sample::{
     IN, MAX_RECORDS, OUT, SAMPLED_HEADER, put_header_fields, put_interface, put_packet_count,
+    sample_header,
 };
 use super::structure::Structure;
 use crate::element::sflow::SAMPLING_INTERVAL_S;
 use crate::error::DecodeError;
-use crate::template::RecordKind;
+use crate::sequence::{SampleHeader, SampleKind};
 
 /// Types of samples.
 mod sample_type {
@@ -29,15 +30,17 @@ pub(crate) fn read(
     cursor: &mut Cursor<'_>,
     version: Version,
     record: &mut RecordBuilder,
-) -> Result<RecordKind, DecodeError> {
+) -> Result<SampleHeader, DecodeError> {
     match cursor.unsigned().ok_or(DecodeError::SampleOverrun)? {
         sample_type::FLOW => {
+            let header = sample_header(SampleKind::Flow, false, cursor.rest());
             flow_sample(cursor, version, record)?;
-            Ok(RecordKind::Data)
+            header.ok_or(DecodeError::SampleOverrun)
         }
         sample_type::COUNTERS => {
+            let header = sample_header(SampleKind::Counters, false, cursor.rest());
             counters_sample(cursor, record)?;
-            Ok(RecordKind::Counters)
+            header.ok_or(DecodeError::SampleOverrun)
         }
         _ => Err(DecodeError::UnknownStructure),
     }

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use super::cursor::Cursor;
-use crate::element::ElementId;
+use crate::element::{ElementId, INNER_FIELD_BASE};
 use crate::template::FieldSpecifier;
 
 /// A field of a record: element of the IANA or local registry, and octets or `VARIABLE`. One word, to be hashed fast.
@@ -12,6 +12,13 @@ pub(crate) struct Field(u64);
 /// Names a field.
 pub(crate) const fn field(element: u32, octets: u16) -> Field {
     Field((element as u64) << 16 | octets as u64)
+}
+
+impl Field {
+    /// The same field of the packet inside a tunnel.
+    fn inner(self) -> Self {
+        Self(self.0 + ((INNER_FIELD_BASE as u64) << 16))
+    }
 }
 
 impl From<Field> for FieldSpecifier {
@@ -36,6 +43,8 @@ pub(crate) struct RecordBuilder {
     octets: Vec<u8>,
     variable_fields: Vec<Field>,
     variable_octets: Vec<u8>,
+    /// What is put is of the packet inside a tunnel.
+    is_inner: bool,
 }
 
 /// How far a record had grown.
@@ -50,7 +59,12 @@ impl RecordBuilder {
 
     /// Adds fields of fixed length and the octets of all of them.
     pub(crate) fn put(&mut self, fields: &[Field], octets: &[u8]) {
-        self.fields.extend_from_slice(fields);
+        if self.is_inner {
+            let twins = fields.iter().map(|field| field.inner());
+            self.fields.extend(twins);
+        } else {
+            self.fields.extend_from_slice(fields);
+        }
         self.octets.extend_from_slice(octets);
     }
 
@@ -68,6 +82,21 @@ impl RecordBuilder {
         }
         self.variable_octets.extend_from_slice(octets);
         Some(())
+    }
+
+    /// Reads the packet inside a tunnel: fields that `read` puts are those of that packet. Tunnels in tunnels stay what they are.
+    pub(crate) fn put_inner(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
+        if std::mem::replace(&mut self.is_inner, true) {
+            return None;
+        }
+        let outcome = read(self);
+        self.is_inner = false;
+        outcome
+    }
+
+    /// Whether the packet inside a tunnel is being read.
+    pub(crate) fn is_inner(&self) -> bool {
+        self.is_inner
     }
 
     pub(super) fn put_ends(&mut self, ends: Option<PathEnds>) {

@@ -7,7 +7,8 @@ use super::record::{Field, RecordBuilder, field};
 use super::structure::Structure;
 use crate::element::sflow::{DISCARD_REASON_NAME, IN_FORMAT, IN_VALUE, OUT_FORMAT, OUT_VALUE};
 use crate::error::{DecodeError, Warning};
-use crate::template::{RecordKind, VARIABLE};
+use crate::sequence::{Pool, SampleHeader, SampleKind};
+use crate::template::VARIABLE;
 use crate::wire::packet;
 
 /// Types of samples (enterprise 0).
@@ -41,13 +42,20 @@ pub(crate) fn read(
     body: &[u8],
     record: &mut RecordBuilder,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<RecordKind>, DecodeError> {
+) -> Result<Option<SampleHeader>, DecodeError> {
     let Some(layout) = Structure::find(SAMPLE, tag) else {
         return Ok(None);
     };
     let mut cursor = Cursor::new(body);
     let too_short = DecodeError::SampleLength;
     layout.read(&mut cursor, record).ok_or(too_short)?;
+    let is_expanded = !matches!(tag, sample_type::FLOW | sample_type::COUNTERS);
+    let kind = match tag {
+        sample_type::FLOW | sample_type::FLOW_EXPANDED => SampleKind::Flow,
+        sample_type::COUNTERS | sample_type::COUNTERS_EXPANDED => SampleKind::Counters,
+        _ => SampleKind::Discard,
+    };
+    let header = sample_header(kind, is_expanded, body).ok_or(too_short)?;
     match tag {
         sample_type::FLOW => {
             for side in [IN, OUT] {
@@ -65,14 +73,43 @@ pub(crate) fn read(
         }
         _ => {}
     }
-    let is_counters = matches!(tag, sample_type::COUNTERS | sample_type::COUNTERS_EXPANDED);
-    if is_counters {
+    if kind == SampleKind::Counters {
         records(&mut cursor, COUNTER, record, warnings)?;
-        return Ok(Some(RecordKind::Counters));
+    } else {
+        put_packet_count(record);
+        records(&mut cursor, FLOW, record, warnings)?;
     }
-    put_packet_count(record);
-    records(&mut cursor, FLOW, record, warnings)?;
-    Ok(Some(RecordKind::Data))
+    Ok(Some(header))
+}
+
+/// What a sample says of itself: sequence number, data source - in one word or two -, and of flow samples, after their sampling rate,
+/// the pool and the drops. The order is that of all versions.
+pub(super) fn sample_header(
+    kind: SampleKind,
+    is_expanded: bool,
+    body: &[u8],
+) -> Option<SampleHeader> {
+    let mut cursor = Cursor::new(body);
+    let sequence = cursor.unsigned()?;
+    let word = cursor.unsigned()?;
+    let source = if is_expanded {
+        (word, cursor.unsigned()?)
+    } else {
+        (word >> 24, word & 0x00ff_ffff)
+    };
+    let pool = if kind == SampleKind::Flow {
+        let _sampling_rate = cursor.unsigned()?;
+        let (packets, drops) = (cursor.unsigned()?, cursor.unsigned()?);
+        Some(Pool { packets, drops })
+    } else {
+        None
+    };
+    Some(SampleHeader {
+        kind,
+        source,
+        sequence,
+        pool,
+    })
 }
 
 pub(super) fn put_packet_count(record: &mut RecordBuilder) {
@@ -200,9 +237,10 @@ mod tests {
     fn read(
         tag: u32,
         body: &[u32],
-    ) -> Result<(Option<RecordKind>, Values, Vec<Warning>), DecodeError> {
+    ) -> Result<(Option<SampleKind>, Values, Vec<Warning>), DecodeError> {
         let (mut record, mut warnings) = (RecordBuilder::default(), Vec::new());
-        let kind = super::read(tag, &words(body), &mut record, &mut warnings)?;
+        let header = super::read(tag, &words(body), &mut record, &mut warnings)?;
+        let kind = header.map(|header| header.kind);
         Ok((kind, record.values(), warnings))
     }
 
@@ -216,7 +254,7 @@ mod tests {
         // Spec 2.15.2: 0x80000007 is seven destinations, 0x40000102 a reason of discarding.
         let sample = |input, output| [1, 0x0300_0009, 100, 2, 0, input, output, 0];
         let (kind, values, _) = read(1, &sample(0x4000_0102, 0x8000_0007)).unwrap();
-        assert_eq!(kind, Some(RecordKind::Data));
+        assert_eq!(kind, Some(SampleKind::Flow));
         let interfaces =
             [10, IN_FORMAT, IN_VALUE, 14, OUT_FORMAT, OUT_VALUE].map(|id| value(&values, id));
         assert_eq!(
@@ -242,7 +280,7 @@ mod tests {
     fn discarded_packets_have_a_reason() {
         // FF-SF-09.
         let (kind, values, warnings) = read(5, &[1, 0, 3, 7, 1, 2, 258, 1, 1036, 4, 42]).unwrap();
-        assert_eq!((kind, warnings), (Some(RecordKind::Data), vec![]));
+        assert_eq!((kind, warnings), (Some(SampleKind::Discard), vec![]));
         let name = values.iter().find(|value| value.0 == DISCARD_REASON_NAME);
         assert_eq!(name.map(|value| &*value.1), Some(&b"acl"[..]));
         assert_eq!((value(&values, 10), value(&values, 14)), (Some(1), Some(2)));

@@ -1,7 +1,13 @@
-//! Sequence numbers: what was lost before us, per Exporter and Observation Domain, in the format's own unit (spec 2.3.4).
+//! Follows one sequence: loss, and what is none of it - wraps, restarts, late and duplicate messages, other ways of counting.
 
 /// A jump beyond this is an exporter that started anew, not loss (FF-NF-05).
 const MAX_PLAUSIBLE_LOSS: u32 = 1_000_000;
+
+/// Loss remembered, to know a message that comes late from one that comes twice.
+const MAX_GAPS: usize = 16;
+
+/// A late message is not so much older than its successors. An uptime that fell further is an exporter that started anew.
+const MAX_LATE_MS: u32 = 10_000;
 
 /// So many late messages in a row are an exporter that started anew.
 const MAX_LATE_IN_A_ROW: u8 = 3;
@@ -63,6 +69,25 @@ impl Counting {
         Some(previous.sequence.wrapping_add(step))
     }
 
+    /// The numbers that a message takes up, by one way of counting: the first, and the one after the last. `None` if that depends
+    /// on records that could not be counted.
+    fn span(self, message: Message) -> Option<Span> {
+        let (start, len) = match self {
+            Self::UNITS_BEFORE => (message.sequence, message.units?.all),
+            Self::FLOWS_BEFORE => (message.sequence, message.units?.flows),
+            Self::UNITS_INCLUDED => {
+                let len = message.units?.all;
+                (message.sequence.wrapping_sub(len), len)
+            }
+            Self::FLOWS_INCLUDED => {
+                let len = message.units?.flows;
+                (message.sequence.wrapping_sub(len), len)
+            }
+            _ => (message.sequence, 1),
+        };
+        Some(Span { start, len })
+    }
+
     /// All ways of counting by which `message` follows `previous`.
     fn that_fit(previous: Message, message: Message) -> Self {
         let fit = Self::ALL
@@ -93,6 +118,38 @@ struct Message {
     units: Option<Units>,
 }
 
+/// Consecutive numbers of a sequence; it may wrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+impl Span {
+    fn end(self) -> u32 {
+        self.start.wrapping_add(self.len)
+    }
+
+    fn contains(self, other: Self) -> bool {
+        let offset = other.start.wrapping_sub(self.start);
+        offset < self.len && other.len <= self.len - offset
+    }
+
+    /// What is left before and after a part of it.
+    fn without(self, part: Self) -> [Self; 2] {
+        [
+            Self {
+                start: self.start,
+                len: part.start.wrapping_sub(self.start),
+            },
+            Self {
+                start: part.end(),
+                len: self.end().wrapping_sub(part.end()),
+            },
+        ]
+    }
+}
+
 /// Messages in a row that fit other ways of counting than the ones assumed.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
@@ -103,7 +160,7 @@ struct Suspicion {
 }
 
 /// Follows one sequence.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SequenceTracker {
     previous: Option<Message>,
     /// As far as is known; messages that tell the ways apart narrow it down.
@@ -111,6 +168,10 @@ pub(crate) struct SequenceTracker {
     suspicion: Option<Suspicion>,
     uptime_ms: Option<u32>,
     late_in_a_row: u8,
+    /// From here on everything has come, but for `gaps`.
+    known_from: Option<u32>,
+    /// Lost so far, newest last.
+    gaps: Vec<Span>,
 }
 
 /// What a message's sequence number says.
@@ -120,7 +181,11 @@ pub(crate) enum SequenceEvent {
     InOrder,
     /// So many units are missing (FF-SQ-04); a wrap at 2^32 is none (FF-SQ-05).
     Lost(u32),
-    /// An earlier number: late or a duplicate.
+    /// A message that was counted as lost and comes late: so many units of it.
+    Late(u32),
+    /// A message that had come before.
+    Duplicate,
+    /// An earlier number, from before all that is remembered: late or a duplicate.
     OutOfOrder,
     /// The exporter started anew (FF-Q-06).
     Restart,
@@ -134,6 +199,8 @@ impl Default for SequenceTracker {
             suspicion: None,
             uptime_ms: None,
             late_in_a_row: 0,
+            known_from: None,
+            gaps: Vec::new(),
         }
     }
 }
@@ -151,16 +218,17 @@ impl SequenceTracker {
         units: Option<Units>,
         uptime_ms: Option<u32>,
     ) -> SequenceEvent {
-        let uptime_fell = self
-            .uptime_ms
-            .zip(uptime_ms)
-            .is_some_and(|(before, now)| now < before);
+        let fall_ms = match (self.uptime_ms, uptime_ms) {
+            (Some(before), Some(now)) => before.saturating_sub(now),
+            _ => 0,
+        };
         let message = Message { sequence, units };
         let assumed = self.counting.first();
         let expected = self
             .previous
             .and_then(|previous| Some((previous, assumed.expected(previous, units)?)));
         let Some((previous, expected)) = expected else {
+            self.remember_from(message);
             return self.accept(message, uptime_ms, SequenceEvent::InOrder);
         };
         let fitting = Counting::that_fit(previous, message);
@@ -182,18 +250,36 @@ impl SequenceTracker {
             return self.accept(message, uptime_ms, SequenceEvent::InOrder);
         }
         let is_late = ahead >= 1 << 31;
+        if is_late && let Some(found) = self.fill_gap(message) {
+            return SequenceEvent::Late(found);
+        }
         let is_restart = if is_late {
-            uptime_fell && sequence < MAX_PLAUSIBLE_LOSS || self.late_in_a_row >= MAX_LATE_IN_A_ROW
+            fall_ms > MAX_LATE_MS && sequence < MAX_PLAUSIBLE_LOSS
+                || self.late_in_a_row >= MAX_LATE_IN_A_ROW
         } else {
-            uptime_fell || ahead > MAX_PLAUSIBLE_LOSS
+            fall_ms > 0 || ahead > MAX_PLAUSIBLE_LOSS
         };
         if is_restart {
             self.suspicion = None;
+            self.remember_from(message);
             return self.accept(message, uptime_ms, SequenceEvent::Restart);
         }
         if is_late {
             self.late_in_a_row += 1;
-            return SequenceEvent::OutOfOrder;
+            return if self.has_come(message, previous) {
+                SequenceEvent::Duplicate
+            } else {
+                SequenceEvent::OutOfOrder
+            };
+        }
+        if self.suspicion.is_some() {
+            // Which numbers were lost depends on how they were counted.
+            self.remember_from(message);
+        } else if let Some(span) = assumed.span(message) {
+            self.add_gap(Span {
+                start: span.start.wrapping_sub(ahead),
+                len: ahead,
+            });
         }
         let event = self.drop_suspicion(ahead);
         self.accept(message, uptime_ms, event)
@@ -211,6 +297,54 @@ impl SequenceTracker {
         event
     }
 
+    /// Forgets what came before a message.
+    fn remember_from(&mut self, message: Message) {
+        self.gaps.clear();
+        self.known_from = self.counting.first().span(message).map(|span| span.start);
+    }
+
+    fn add_gap(&mut self, gap: Span) {
+        if self.gaps.len() >= MAX_GAPS {
+            self.known_from = Some(self.gaps.remove(0).end());
+        }
+        self.gaps.push(gap);
+    }
+
+    /// Takes a late message out of what was lost; how many units, if it was.
+    fn fill_gap(&mut self, message: Message) -> Option<u32> {
+        let span = self.counting.first().span(message)?;
+        let index = self.gaps.iter().position(|gap| gap.contains(span))?;
+        let left = self.gaps.remove(index).without(span);
+        let left = left.into_iter().filter(|gap| gap.len > 0);
+        self.gaps.splice(index..index, left);
+        if self.gaps.len() > MAX_GAPS {
+            self.known_from = Some(self.gaps.remove(0).end());
+        }
+        Some(span.len)
+    }
+
+    /// Whether all of a message, which is in no gap, is of what has come.
+    fn has_come(&self, message: Message, previous: Message) -> bool {
+        let counting = self.counting.first();
+        let (Some(from), Some(span), Some(last)) = (
+            self.known_from,
+            counting.span(message),
+            counting.span(previous),
+        ) else {
+            return false;
+        };
+        let known = Span {
+            start: from,
+            len: last.end().wrapping_sub(from),
+        };
+        known.len < 1 << 31
+            && known.contains(span)
+            && !self
+                .gaps
+                .iter()
+                .any(|gap| gap.contains(Span { len: 0, ..span }))
+    }
+
     fn suspect(&mut self, fitting: Counting, lost: u32) {
         let before = self.suspicion.map(|suspicion| Suspicion {
             counting: suspicion.counting.both(fitting),
@@ -222,6 +356,8 @@ impl SequenceTracker {
         if in_a_row >= CONVINCING_IN_A_ROW {
             self.counting = counting;
             self.suspicion = None;
+            self.gaps.clear();
+            self.known_from = None;
             return;
         }
         let lost = before
@@ -263,8 +399,23 @@ mod tests {
         assert_eq!(observe(&mut tracker, u32::MAX - 4), SequenceEvent::InOrder);
         assert_eq!(observe(&mut tracker, 5), SequenceEvent::InOrder);
         assert_eq!(observe(&mut tracker, 35), SequenceEvent::Lost(20));
-        assert_eq!(observe(&mut tracker, 25), SequenceEvent::OutOfOrder);
+        // FF-SQ-04: the second half of what was lost comes late, and then again.
+        assert_eq!(observe(&mut tracker, 25), SequenceEvent::Late(10));
+        assert_eq!(observe(&mut tracker, 25), SequenceEvent::Duplicate);
         assert_eq!(observe(&mut tracker, 45), SequenceEvent::InOrder);
+        assert_eq!(observe(&mut tracker, 15), SequenceEvent::Late(10));
+        // Duplicates of the last message, of the first, and something from before it.
+        assert_eq!(observe(&mut tracker, 45), SequenceEvent::Duplicate);
+        assert_eq!(observe(&mut tracker, 55), SequenceEvent::InOrder);
+        assert_eq!(
+            observe(&mut tracker, u32::MAX - 4),
+            SequenceEvent::Duplicate
+        );
+        assert_eq!(
+            observe(&mut tracker, u32::MAX - 14),
+            SequenceEvent::OutOfOrder
+        );
+        assert_eq!(observe(&mut tracker, 65), SequenceEvent::InOrder);
     }
 
     #[test]
@@ -296,6 +447,45 @@ mod tests {
                 SequenceEvent::InOrder
             ]
         );
+    }
+
+    #[test]
+    fn a_late_message_is_no_restart() {
+        // FF-NF-05, FF-Q-06: its uptime is a little smaller, as it was sent earlier.
+        let mut tracker = SequenceTracker::default();
+        let events = [(0, 5000), (20, 5020), (10, 5010), (30, 5030), (10, 5010)].map(
+            |(sequence, uptime)| tracker.observe(sequence, Some(Units::new(10)), Some(uptime)),
+        );
+        assert_eq!(
+            events,
+            [
+                SequenceEvent::InOrder,
+                SequenceEvent::Lost(10),
+                SequenceEvent::Late(10),
+                SequenceEvent::InOrder,
+                SequenceEvent::Duplicate
+            ]
+        );
+    }
+
+    #[test]
+    fn gaps_are_bounded() {
+        // FF-RB-04: the oldest are forgotten, and what was in them cannot be told from a duplicate any more.
+        let mut tracker = SequenceTracker::default();
+        for n in 0..100 {
+            observe(&mut tracker, 20 * n);
+            assert!(tracker.gaps.len() <= MAX_GAPS);
+        }
+        assert_eq!(observe(&mut tracker, 10), SequenceEvent::OutOfOrder);
+        assert_eq!(observe(&mut tracker, 1970), SequenceEvent::Late(10));
+        // A part of a gap, and the rest of it.
+        tracker = SequenceTracker::default();
+        observe(&mut tracker, 0);
+        assert_eq!(observe(&mut tracker, 40), SequenceEvent::Lost(30));
+        assert_eq!(observe(&mut tracker, 20), SequenceEvent::Late(10));
+        assert_eq!(observe(&mut tracker, 10), SequenceEvent::Late(10));
+        assert_eq!(observe(&mut tracker, 30), SequenceEvent::Late(10));
+        assert_eq!(tracker.gaps, []);
     }
 
     #[test]

@@ -1,0 +1,56 @@
+"""`flowfast bench decode`: how fast records become columns, in memory and in one thread."""
+
+import json
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from flowfast import _core
+from flowfast.core_errors import input_error, usage_errors
+
+
+def run(load: Mapping[str, Any], *, kernel: str, records: int, runs: int, schema: str, columns: Sequence[str], as_json: bool) -> int:
+    """Measure and print. `load`: what to decode, as `_core.DecodeBench` takes it. Returns the exit code."""
+    try:
+        with usage_errors("`flowfast bench decode --help` lists what there is"):
+            bench = _core.DecodeBench(kernel=kernel, records=records, schema=schema, columns=columns, **load)
+    except OSError as error:
+        raise input_error(error) from error
+    figures = summary([bench.round() for _ in range(runs)])
+    report = {"template": None, "order": None} | dict(load) | {"kernel": kernel} | figures
+    print(json.dumps(report) if as_json else text(report))
+    return 0
+
+
+def summary(rounds: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    """Medians of the rounds, CPU time per record; `lost` of all of them."""
+    records = rounds[0]["records"]
+
+    def ns_per_record(time: str) -> float:
+        return round(median(figures[time] for figures in rounds) / max(records, 1), 2)
+
+    cpu_s = median(figures["cpu_ns"] for figures in rounds) / 1e9
+    return {
+        "records": records,
+        "cpu_seconds": cpu_s,
+        "records_per_cpu_second": round(records / cpu_s),
+        "ns_per_record": ns_per_record("cpu_ns"),
+        "floor_ns_per_record": ns_per_record("floor_ns"),
+        "baseline_ns_per_record": ns_per_record("baseline_ns"),
+        "lost": sum(figures["lost"] for figures in rounds),
+    }
+
+
+def text(report: Mapping[str, Any]) -> str:
+    """For people: a figure a line."""
+    what = report.get("capture") or f"{report['template']}, {report['order']}"
+    speed, floor, baseline = (report[f"{name}ns_per_record"] for name in ("", "floor_", "baseline_"))
+    return "\n".join(
+        [
+            f"{what}, kernel {report['kernel']}: {report['records']:,} records a run, {report['lost']:,} lost",
+            f"  {report['records_per_cpu_second'] / 1e6:.1f} M records per CPU-second",
+            f"  {speed:6.1f} ns per record",
+            f"  {baseline:6.1f} ns by the plain decoder: {baseline / speed:.1f} times as long",
+            f"  {floor:6.1f} ns to copy the datagrams once: {speed / floor:.1f} times as fast",
+        ]
+    )

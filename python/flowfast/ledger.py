@@ -1,0 +1,187 @@
+"""The ledger that lies beside the flows: reading it, whether it balances, and what was lost most."""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from flowfast.errors import InputError, reason
+
+TABLE = "ledger"
+_PARTY = ("exporter", "format", "domain")
+_KEYS = (*_PARTY, "target", "counter", "reason", "label")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How many were lost, of what, and why; `records` is how many records that is, about."""
+
+    counter: str
+    reason: str
+    count: int
+    records: float
+
+
+@dataclass
+class Book:
+    """Sums of ledger rows: of one exporter's, or of all."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """By counter, over all reasons."""
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By counter and reason."""
+    labels: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By counter and label, which says it in more detail."""
+
+    def add(self, counter: str, reason: str | None, label: str | None, count: int) -> None:
+        """Take in a row."""
+        self.counts[counter] += count
+        if reason is not None:
+            self.reasons[counter, reason] += count
+        if label is not None:
+            self.labels[counter, label] += count
+
+    def imbalances(self) -> Iterator[str]:
+        """The equations that do not hold, each as a sentence."""
+        for left, right in EQUATIONS:
+            difference = sum(self.counts[name] for name in left) - sum(self.counts[name] for name in right)
+            if difference:
+                yield f"{' + '.join(left)} is {abs(difference):,} {'more' if difference > 0 else 'less'} than {' + '.join(right)}"
+
+    def of(self, counter: str) -> dict[str, int]:
+        """A counter by reason, the largest first."""
+        found = {reason: count for (name, reason), count in self.reasons.items() if name == counter and count}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+EQUATIONS = (
+    (("datagrams_received",), ("datagrams_decoded", "datagrams_discarded")),
+    (("records_received", "biflows_split"), ("records_decoded", "records_absorbed")),
+    (("records_decoded",), ("records_queued", "records_dropped", "records_pending")),
+    (("sets_undecodable",), ("sets_recovered", "sets_discarded", "sets_late", "sets_waiting")),
+)
+"""What holds of every book: both sides have the same sum."""
+TARGET_EQUATION = ("records_handed", ("records_written", "records_failed", "records_deferred", "records_in_flight"))
+
+NO_MESSAGE = ("unknown_version", "unsupported", "wrong_protocol")
+"""Reasons of datagrams that were never part of a sequence."""
+
+Party = tuple[Address | None, str | None, int | None]
+
+
+@dataclass
+class Ledger:
+    """What became of every datagram and record of a stretch of time."""
+
+    first_minute: datetime
+    last_minute: datetime
+    total: Book
+    parties: dict[Party, Book]
+    """By exporter, format and Observation Domain; all None: what belongs to no exporter."""
+    targets: dict[str, Counter[str]]
+
+    @property
+    def imbalances(self) -> list[str]:
+        """What does not add up, in sentences; empty if everything does."""
+        found = list(self.total.imbalances())
+        for party, book in self.parties.items():
+            found += [f"{name_of(party)}: {sentence}" for sentence in book.imbalances()]
+        for target, counts in self.targets.items():
+            left, right = TARGET_EQUATION
+            if counts[left] != sum(counts[name] for name in right):
+                found.append(f"{target}: {left} is not {' + '.join(right)}")
+        return found
+
+    @property
+    def losses(self) -> list[Loss]:
+        """What was lost, the most records first. Units differ, so records are estimated from what was decoded."""
+        total = self.total.counts
+        per_datagram = total["records_received"] / max(total["datagrams_decoded"], 1) or 1
+        per_octet = total["records_received"] / max(total["octets_received"], 1)
+        found = [Loss("kernel_drops", "kernel", total["kernel_drops"], total["kernel_drops"] * per_datagram)]
+        found += [Loss("datagrams_discarded", why, n, n * per_datagram) for why, n in self.total.of("datagrams_discarded").items()]
+        for why, count in self.total.of("sets_discarded").items():
+            octets = self.total.reasons["set_octets_discarded", why]
+            found.append(Loss("sets_discarded", why, count, max(octets * per_octet, count)))
+        found += [Loss("records_dropped", why, n, n) for why, n in self.total.of("records_dropped").items() if why != "to_journal"]
+        for counts in self.targets.values():
+            found.append(Loss("records_failed", "sink_failed", counts["records_failed"], counts["records_failed"]))
+            found.append(Loss("records_dropped", "target_queue_full", counts["records_dropped"], counts["records_dropped"]))
+        # Sequence numbers see every message that was not decoded, whoever lost it: what was lost on the way is the rest.
+        seen = total["sequence_lost_records"] + total["sequence_lost_packets"] * per_datagram
+        here = sum(
+            loss.records for loss in found if loss.counter in ("kernel_drops", "datagrams_discarded") and loss.reason not in NO_MESSAGE
+        )
+        lost = total["sequence_lost_records"] + total["sequence_lost_packets"]
+        found.append(Loss("sequence_lost", "network", lost, max(seen - here, 0.0)))
+        return sorted((loss for loss in found if loss.count and loss.records >= 0.5), key=lambda loss: -loss.records)
+
+
+def read(directory: Path, since: datetime | None = None, exporter: Address | None = None) -> Ledger | None:
+    """The ledger in a directory of rotating files; None if it has no rows of that time or exporter. Raises InputError."""
+    rows = _rows(directory, since)
+    if rows is None:
+        return None
+    ledger = Ledger(datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC), Book(), {}, {})
+    for row in rows:
+        address = _address(row["exporter"])
+        if exporter is not None and address != exporter:
+            continue
+        ledger.first_minute = min(ledger.first_minute, row["minute_min"])
+        ledger.last_minute = max(ledger.last_minute, row["minute_max"])
+        if row["target"] is not None:
+            ledger.targets.setdefault(row["target"], Counter())[row["counter"]] += row["count_sum"]
+            continue
+        entry = (row["counter"], row["reason"], row["label"], row["count_sum"])
+        ledger.total.add(*entry)
+        ledger.parties.setdefault((address, row["format"], row["domain"]), Book()).add(*entry)
+    return ledger if ledger.parties or ledger.targets else None
+
+
+def _rows(directory: Path, since: datetime | None) -> list[dict[str, Any]] | None:
+    """Sums of all rows, by everything but the minute and the worker."""
+    found = []
+    for suffix in ("parquet", "arrow"):
+        files = [str(path) for path in sorted((directory / TABLE).rglob(f"*.{suffix}"))]
+        if files:
+            found.append(_sums(files, suffix, since))
+    if not found:
+        raise InputError(
+            f"there is no ledger in {directory}",
+            "`flowfast collect --to parquet:DIR` writes one beside the flows, each minute, and gives it its name when its interval ends",
+        )
+    sums = pa.concat_tables(found)
+    return sums.to_pylist() or None
+
+
+def _sums(files: list[str], suffix: str, since: datetime | None) -> pa.Table:
+    condition = None if since is None else pc.field("minute") >= pa.scalar(since, pa.timestamp("us", "UTC"))
+    try:
+        rows = ds.dataset(files, format=suffix).to_table(filter=condition)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"cannot read the ledger: {reason(error)}", "is it a directory that flowfast wrote?") from error
+    return rows.group_by(_KEYS).aggregate([("count", "sum"), ("minute", "min"), ("minute", "max")])
+
+
+def _address(octets: bytes | None) -> Address | None:
+    if octets is None:
+        return None
+    address = ipaddress.IPv6Address(octets)
+    return address.ipv4_mapped or address
+
+
+def name_of(party: Party) -> str:
+    """An exporter and Observation Domain, for people."""
+    exporter, form, domain = party
+    if exporter is None:
+        return "no exporter"
+    return " ".join(str(each) for each in (exporter, form, None if domain is None else f"domain {domain}") if each is not None)
