@@ -61,7 +61,8 @@ def examine_machine(machine: Machine, rcvbuf: int) -> Iterator[Finding]:
             "receive_buffer",
             "problem",
             "net.core.rmem_max",
-            f"a socket gets {format_octets(machine.rmem_max)} of receive buffer at most, flowfast asks for {format_octets(rcvbuf)}",
+            f"without CAP_NET_ADMIN a socket gets {format_octets(machine.rmem_max)} of receive buffer at most, "
+            f"flowfast asks for {format_octets(rcvbuf)}",
             _sysctl("net.core.rmem_max", rcvbuf),
         )
     if machine.backlog is not None and machine.backlog <= 1000:

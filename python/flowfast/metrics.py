@@ -98,7 +98,8 @@ class Metrics:
             ["exporter"],
             (([key], n) for key, n in _sum(shown, lambda each: each["exporter"], "templates").items()),
         )
-        delays = {each["exporter"]: -each["clock_ahead_ms"] / 1000 for each in shown if each["clock_ahead_ms"] is not None}
+        by_age = sorted(shown, key=lambda each: each["last_seen_ns"])
+        delays = {each["exporter"]: -each["clock_ahead_ms"] / 1000 for each in by_age if each["clock_ahead_ms"] is not None}
         yield _gauge(
             "export_delay_seconds",
             "From the export time in an exporter's latest message until it was received: transport, and what its clock is behind ours.",
