@@ -22,6 +22,7 @@ soak: build ## kill the collector fifty times under load, and count
 
 bench: build ## benchmarks of this machine (speed is measured here, never asserted in tests)
 	$(BIN)/pip install --quiet --group bench
+	$(BIN)/flowfast bench decode
 	$(BIN)/flowfast bench receive
 	@mkdir -p target/bench
 	$(BIN)/flowfast bench collect --to parquet:target/bench

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 
 from flowfast import Decoder
 from flowfast.cli import app
 from flowfast.commands.schema import describe
-from flowfast.config import ENVIRONMENT_PREFIX, SECTION, Settings, dump
+from flowfast.config import ENVIRONMENT_PREFIX, LIMITS, SECTION, Settings, dump
 from flowfast.counters import COUNTERS, EQUATIONS, LABELS
+from flowfast.limits import Limits
 from flowfast.metrics import MAX_DOMAINS, MAX_EXPORTERS, Metrics, State
 from flowfast.sinks import Account
 
@@ -57,14 +59,7 @@ def _option(parameter: Any) -> tuple[str, str]:
 
 def config() -> str:
     """The settings of the configuration file."""
-    rows = [
-        (
-            f"`{field.alias}`",
-            f"`{ENVIRONMENT_PREFIX}{SECTION.upper()}_{str(field.alias).upper().replace('-', '_')}`",
-            field.description or "",
-        )
-        for field in Settings.model_fields.values()
-    ]
+    rows = _settings(Settings, SECTION)
     return "\n".join(
         [
             "# Configuration\n",
@@ -74,10 +69,25 @@ def config() -> str:
             "The defaults, as a file:\n",
             f"```toml\n{dump(Settings())}\n```\n",
             table(["setting", "environment", "meaning"], rows),
+            "## Limits\n",
+            "Bounds of each worker, in the section `[limits]`. What is lost to one is counted under the name after the colon.\n",
+            table(["setting", "environment", "meaning"], _settings(Limits, LIMITS)),
             "In the environment, lists are one text with commas. Durations are 300, 90s, 5m or 1h; sizes are 65536, 512K, 32M or 1G.",
             "",
         ]
     )
+
+
+def _settings(model: type[BaseModel], section: str) -> list[tuple[str, str, str]]:
+    return [
+        (
+            f"`{field.alias}`",
+            f"`{ENVIRONMENT_PREFIX}{section.upper()}_{str(field.alias).upper().replace('-', '_')}`",
+            field.description or "",
+        )
+        for name, field in model.model_fields.items()
+        if name != LIMITS
+    ]
 
 
 def schema() -> str:

@@ -113,6 +113,9 @@ class Collector:
         journal: tuple[str | PathLike[str], str] | None = None,
         state: Sequence[str | PathLike[str]] = (),
         ledger: bool = False,
+        limits: Mapping[str, int] = ...,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
     ) -> Self:
         """`listen`: (address, port, workers, format) with format `any`, `netflow` (v1-v9 and IPFIX) or `sflow`; port 0 takes a free one.
 
@@ -121,6 +124,7 @@ class Collector:
         `rotate_s`: batches never span a multiple of so many seconds since the epoch, and an `IntervalEnd` follows each interval (0: never).
         `journal`: (directory, run): datagrams are written there before they are decoded, into files whose names hold `run`. `state`:
         captures, segments of a journal among them, to learn templates and options data from before the sockets are bound.
+        `limits`: see `flowfast.limits`. `allow`, `deny`: networks that are heard (none: all), and that are not.
         `ledger`: rows of the table `ledger` come every minute, and are counted nowhere.
         Raises OSError with errno and filename set to the URI (port in use, no permission, address not on this machine).
         """
@@ -144,6 +148,8 @@ class Collector:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def fatal_datagrams(self) -> list[tuple[str, int, int, bytes]]:
+        """(exporter, port, local port, payload) of datagrams that a decoder panicked on, at most a few of each worker."""
     def accounts(self) -> list[dict[str, Any]]:
         """What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`."""
     def close(self) -> None:
@@ -197,6 +203,8 @@ class Replay:
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
     def accounts(self) -> list[dict[str, Any]]: ...
+    def stop(self) -> None:
+        """Read no more. `next_event` goes on giving what was read until `finished`."""
     def close(self) -> None: ...
 
 @final

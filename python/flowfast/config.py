@@ -1,5 +1,6 @@
 """The settings of `flowfast collect`: flag over environment over file over default, every mistake named with where it was made."""
 
+import ipaddress
 import json
 import os
 import tomllib
@@ -11,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from flowfast.endpoint import HttpAddress
 from flowfast.errors import UsageError, nearest_hint, reason
+from flowfast.limits import Limits
 from flowfast.units import parse_duration_s, parse_octets
 from flowfast.uris import DEFAULT_LISTEN, ListenUri, Target, parse_listen
 
@@ -19,6 +21,7 @@ CONFIG_VARIABLE = "FLOWFAST_CONFIG"
 CONFIG_DEFAULT = Path("/etc/flowfast/flowfast.toml")
 ENVIRONMENT_PREFIX = "FLOWFAST_CFG_"
 SECTION = "collect"
+LIMITS = "limits"
 _HOUR_S = 3600
 
 
@@ -59,6 +62,16 @@ def parse_rotation_s(value: str | int) -> int:
             f"an hour is not a whole number of intervals of {seconds} s", f"choose one that divides an hour, such as {nearest}s"
         )
     return seconds
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    networks = split_list(value)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise UsageError(f"`{network}` is no network", "write 192.0.2.0/24, 2001:db8::/32 or one address") from error
+    return tuple(networks)
 
 
 class Settings(BaseModel):
@@ -118,10 +131,18 @@ class Settings(BaseModel):
         description="Octets that the journal may take, about; beyond that it stops and reception goes on without it: 512M, 16G. "
         "Of `keep`, the oldest goes.",
     )
+    allow: Annotated[tuple[str, ...], BeforeValidator(_networks)] = Field(
+        default=(), description="Networks that are heard, such as 192.0.2.0/24 or 2001:db8::/32, by source address; none: all."
+    )
+    deny: Annotated[tuple[str, ...], BeforeValidator(_networks)] = Field(
+        default=(), description="Networks that are not heard, whatever `allow` says."
+    )
     http: Annotated[HttpAddress, BeforeValidator(HttpAddress.parse)] = Field(
         default=HttpAddress.parse(HTTP_DEFAULT),
         description="Where to serve metrics, health and state over HTTP, without authentication: `ADDRESS:PORT`, or `off`.",
     )
+
+    limits: Limits = Field(default=Limits(), description="What senders can make flowfast remember and do, at most.")
 
     @property
     def blocks(self) -> bool:
@@ -141,7 +162,11 @@ class Settings(BaseModel):
 
 def setting_names() -> list[str]:
     """Names of the settings as flags and files have them: `when-full`."""
-    return [field.alias or name for name, field in Settings.model_fields.items()]
+    return _names(Settings)
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items() if name != LIMITS]
 
 
 def config_path(given: Path | None) -> Path | None:
@@ -160,7 +185,10 @@ def load(flags: Mapping[str, Any], file: Path | None, environment: Mapping[str, 
         *_from_environment(environment),
         *((name, value, f"--{name}") for name, value in flags.items() if value is not None),
     ]
-    values = {name: value for name, value, _ in layers}
+    values: dict[str, Any] = {LIMITS: {}}
+    for name, value, _ in layers:
+        section, _, limit = name.rpartition(".")
+        (values[section] if section else values)[limit] = value
     origins = {name: origin for name, _, origin in layers}
     try:
         return Settings.model_validate(values)
@@ -180,10 +208,10 @@ def _from_file(file: Path | None) -> Iterator[tuple[str, Any, str]]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"cannot read {file}: {_lower_first(str(error))}", "the configuration guide has an example") from error
     for section, content in document.items():
-        if section != SECTION or not isinstance(content, dict):
-            raise UsageError(f"{file} has an unknown section `{section}`", f"settings stand under `[{SECTION}]`")
+        if section not in (SECTION, LIMITS) or not isinstance(content, dict):
+            raise UsageError(f"{file} has an unknown section `{section}`", f"settings stand under `[{SECTION}]` and `[{LIMITS}]`")
         for name, value in content.items():
-            yield _known(name, f"{file}"), value, f"`{name}` in {file}"
+            yield _known(section, name, f"{file}"), value, f"`{name}` in {file}"
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
@@ -191,22 +219,25 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Any
         if not variable.startswith(ENVIRONMENT_PREFIX):
             continue
         section, _, key = variable.removeprefix(ENVIRONMENT_PREFIX).partition("_")
-        if section != SECTION.upper() or not key:
+        if section.lower() not in (SECTION, LIMITS) or not section.isupper() or not key:
             raise UsageError(f"${variable} sets an unknown section", f"settings are `{ENVIRONMENT_PREFIX}{SECTION.upper()}_KEY`")
-        name = _known(key.lower().replace("_", "-"), "the environment")
+        name = _known(section.lower(), key.lower().replace("_", "-"), "the environment")
         yield name, split_list(value) if name == "to" else value, f"${variable}"
 
 
-def _known(name: str, where: str) -> str:
-    if name not in setting_names():
-        raise UsageError(f"{where} has an unknown setting `{name}`", nearest_hint(name, setting_names()))
-    return name
+def _known(section: str, name: str, where: str) -> str:
+    """The name among all settings: those of `[limits]` are `limits.NAME`."""
+    names = _names(Limits if section == LIMITS else Settings)
+    if name not in names:
+        raise UsageError(f"{where} has an unknown setting `{name}`", nearest_hint(name, names))
+    return f"{LIMITS}.{name}" if section == LIMITS else name
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> UsageError:
     """The first mistake as one sentence; our own errors keep their hints."""
     first = error.errors()[0]
-    origin = origins.get(str(first["loc"][0]), str(first["loc"][0]))
+    name = ".".join(str(part) for part in (first["loc"][:2] if first["loc"][0] == LIMITS else first["loc"][:1]))
+    origin = origins.get(name, name)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, UsageError):
         return UsageError(f"{origin}: {cause}", cause.hint)
@@ -223,13 +254,16 @@ def _lower_first(text: str) -> str:
 
 def dump(settings: Settings) -> str:
     """The settings in effect, as a configuration file."""
-    lines = [f"[{SECTION}]"]
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        if value is None:
+    lines = [f"[{SECTION}]", *_dump(settings), "", f"[{LIMITS}]", *_dump(settings.limits)]
+    return "\n".join(lines)
+
+
+def _dump(model: BaseModel) -> Iterator[str]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value is None or isinstance(value, Limits):
             continue
         plain = (
             [str(each) for each in value] if isinstance(value, tuple) else str(value) if isinstance(value, Path | HttpAddress) else value
         )
-        lines.append(f"{field.alias} = {json.dumps(plain, ensure_ascii=False)}")
-    return "\n".join(lines)
+        yield f"{field.alias} = {json.dumps(plain, ensure_ascii=False)}"

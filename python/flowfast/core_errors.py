@@ -22,8 +22,14 @@ def usage_errors(hint: str = "") -> Iterator[None]:
 
 
 def bind_error(error: OSError, uri: str) -> BindError:
-    """Why nothing can listen on `uri`."""
+    """Why nothing can listen on `uri`; `errno` and `filename` are those of the system's error."""
     uri = str(error.filename or uri)
+    told = _bind_error(error, uri)
+    told.errno, told.filename = error.errno, uri
+    return told
+
+
+def _bind_error(error: OSError, uri: str) -> BindError:
     port = uri.partition("?")[0].rpartition(":")[2]
     match error.errno:
         case errno.EADDRINUSE:

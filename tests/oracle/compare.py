@@ -43,7 +43,7 @@ def with_tshark(messages: Iterable[Message], packets: list) -> list[Difference]:
 
 
 def _of_record(frame: int, record: Record, dissected: dict[Any, Any]) -> list[Difference]:
-    ours = values.elements(record)
+    ours = values.elements(record, lists=False)  # tshark shows those as trees of their own
     compared = {key for key in ours if key in tshark.COMPARED or key in (21, 22, *TIMES)} | dissected.keys() - {"template"}
     found = []
     for key in sorted(compared, key=str):

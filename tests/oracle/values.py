@@ -163,8 +163,10 @@ def ntp_ns(octets: bytes, microseconds: bool) -> int:
     return (seconds - NTP_EPOCH) * 10**9 + (fraction * 10**9 >> 32)
 
 
-def elements(record: Record) -> dict[Any, Any]:
-    """First occurrences of IANA elements by number; under `start_ns` and `end_ns` the finest absolute time."""
+def elements(record: Record, *, lists: bool = True) -> dict[Any, Any]:
+    """First occurrences of IANA elements by number, in `lists` too where no field has them; under `start_ns` and `end_ns` the finest
+    absolute time.
+    """
     found: dict[Any, Any] = {}
     version = record.message.version
     for field in record.template.fields:
@@ -173,7 +175,8 @@ def elements(record: Record) -> dict[Any, Any]:
             continue
         number = NETFLOW9_ALIASES.get(element.id, element.id) if version == NETFLOW9 else element.id
         found.setdefault(number, decode(octets, describe(field, version)[1]))
-    found = _from_lists(record) | found
+    if lists:
+        found = _from_lists(record) | found
     if 139 in found:  # tshark shows the combined element as the two single ones
         found |= {178: found[139] >> 8, 179: found[139] & 0xFF} | found
     for key, finest, delta in (("start_ns", 156, 158), ("end_ns", 157, 159)):

@@ -73,7 +73,7 @@ class InProcess:
             {},
         )
         self.journal = open_journal(settings)
-        self.collector = open_collector(settings, self.journal)
+        self.collector = open_collector(settings, journal=self.journal)
         self.runners = open_runners(settings, replace=False, journal=self.journal)
         self.upkeep = Upkeep(self.journal, self.collector, settings)
         self._pipeline = Pipeline(self.collector, self.runners, wait=False, on_tick=lambda: None)

@@ -30,6 +30,12 @@ START_S = 1_795_262_400
 STDOUTS = ExitStack()
 
 
+@pytest.fixture(autouse=True)
+def close_stdouts():
+    yield
+    STDOUTS.close()
+
+
 def opened(target, directory, *, schema=SCHEMA, replace=True):
     parsed = Target.parse(target.format(dir=directory))
     account = Account(str(parsed))

@@ -82,7 +82,8 @@ def run(load: Callable[[], Settings]) -> int:
         fields["journal"] = journal.counters.as_dict()
         lines += journal_summary(journal.counters)
     logs.info("summary", "\n".join(lines), counters=stats, targets=[account.as_dict() for account in service.accounts], **fields)
-    return 0 if complete else EXIT_FAILED
+    all_lost = all(runner.lost for runner in service.runners) and not readers_left(service.runners)
+    return EXIT_FAILED if all_lost or not complete else 0
 
 
 class Supervision:
@@ -178,6 +179,10 @@ def open_collector(settings: Settings, inherited: Sequence[tuple[int, str]] = ()
                 when_full="block" if settings.blocks else "drop",
                 journal=(journal.directory, journal.run) if journal else None,
                 state=state,
+                queue_batches=settings.limits.queue_batches,
+                limits=settings.limits.for_core(),
+                allow=settings.allow,
+                deny=settings.deny,
                 ledger=True,  # targets change with the configuration; what no target keeps costs next to nothing
             )
             for descriptor, _ in inherited:

@@ -36,8 +36,10 @@ def run(inputs: Sequence[str], ports: Sequence[int], settings: Settings) -> int:
                 progress.update(bar, completed=done, total=total or None, description="writing" if done == total else "reading")
             if signals.count >= 2:
                 pipeline.abandon()
-            elif signals.count or all(runner.lost for runner in runners):
+            elif all(runner.lost for runner in runners):
                 replay.close()
+            elif signals.count:
+                replay.stop()
 
         pipeline = Pipeline(replay, runners, wait=True, on_tick=tick)
         replay.start()
@@ -78,9 +80,7 @@ def _problems(replay: _core.Replay, runners: Sequence[SinkRunner], *, interrupte
     if interrupted:
         done, total = replay.progress()
         of_all = f" of {total:,}" if total else ""  # nobody knows how much is to come on standard input
-        found.append(
-            FlowfastError(f"interrupted after {done:,}{of_all} octets", "rows that no target had been given by then are counted as dropped")
-        )
+        found.append(FlowfastError(f"interrupted after {done:,}{of_all} octets", "what had been read by then is written"))
     return found
 
 

@@ -33,6 +33,13 @@ MENDS = {
     ("datagrams_discarded", "unknown_version"): "something else sends to this port: `tcpdump -c 10 -X udp port 2055 and host EXPORTER`",
     ("datagrams_discarded", "unsupported"): "let the exporter send NetFlow v5, v9, IPFIX or sFlow v5",
     ("datagrams_discarded", "wrong_protocol"): "the listener's scheme refuses the protocol: `--listen udp://[::]:PORT` takes all",
+    ("datagrams_discarded", "acl"): "the access lists keep them out: `--allow NETWORK`, or do not `--deny` it",
+    (
+        "datagrams_discarded",
+        "rate_limited",
+    ): "an exporter sends more than its limit: `datagrams-per-second` or `records-per-second` under `[limits]`",
+    ("datagrams_discarded", "held"): "they came after many malformed ones: `malformed-in-a-row = 0` under `[limits]` hears them",
+    ("datagrams_discarded", "truncated_receive"): "please report it: no datagram should be longer than the receive buffer",
     ("datagrams_discarded", "worker_panic"): "a fault of flowfast's own: please report it with the log's `worker_panic` lines",
     (
         "sets_discarded",

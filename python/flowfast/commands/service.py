@@ -39,6 +39,7 @@ class Service:
         self._reloaded_s = time.time()
         self._reload_failed = False
         self.stopping = False
+        self._panics_told = 0
 
     def start(self) -> None:
         """Begin to receive."""
@@ -106,6 +107,7 @@ class Service:
             logs.info(
                 "target_closed", f"{ledger['target']} is closed: {plural(runner.account.records_written, 'record')} written", **ledger
             )
+        self._tell_panics()
         stats = self.collector.stats()
         waits_for_targets = self.settings.blocks and stats["queue_depth"] >= stats["queue_capacity"]
         workers = {
@@ -116,6 +118,18 @@ class Service:
         # One stuck target costs the others nothing, and a restart would not mend it.
         targets = {} if None in beats else {"every target": sum(beat or 0 for beat in beats)}
         self._progress.look(workers | targets)
+
+    def _tell_panics(self) -> None:
+        """Log the datagrams that the decoder panicked on: each is what a report of the fault needs."""
+        datagrams = self.collector.fatal_datagrams()
+        for exporter, _, port, payload in datagrams[self._panics_told :]:
+            logs.error(
+                "worker_panic",
+                f"a datagram of {exporter} to port {port} ran into a fault of flowfast's own; please report it with this line",
+                exporter=exporter,
+                datagram=payload.hex(),
+            )
+        self._panics_told = len(datagrams)
 
     def _tell_closed(self) -> None:
         for runner in self._pipeline.take_closed() if self._pipeline is not None else ():

@@ -13,7 +13,7 @@ use crate::error::StartError;
 use crate::event::Event;
 use crate::journal::{Journal, JournalOptions};
 use crate::lane::{Batching, Lane};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, FatalDatagram};
 use crate::net::recv::Receiver;
 use crate::net::socket::{self, DEFAULT_RCVBUF};
 use crate::net::steer::worker_of;
@@ -239,6 +239,11 @@ impl Collector {
     /// What each Exporter and Observation Domain sent.
     pub fn exporters(&self) -> Vec<ExporterSummary> {
         self.consumer.exporters()
+    }
+
+    /// Datagrams that decoders panicked on, a few of each worker.
+    pub fn fatal_datagrams(&self) -> Vec<FatalDatagram> {
+        self.consumer.fatal_datagrams()
     }
 
     /// What became of what each Exporter sent.

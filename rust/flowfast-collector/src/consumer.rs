@@ -10,7 +10,7 @@ use flowfast_decode::{AccountSummary, Counter, ExporterSummary, TableKind};
 
 use crate::error::StartError;
 use crate::event::Event;
-use crate::metrics::{Board, Counters};
+use crate::metrics::{Board, Counters, FatalDatagram};
 use crate::queue::{self, Control, Inbox, Outbox, WhenFull};
 
 /// What a consumer holds of its workers.
@@ -152,6 +152,14 @@ impl Consumer {
         let published = |board: &Arc<Board>| Arc::clone(&board.exporters());
         let lists: Vec<_> = self.boards.iter().map(published).collect();
         lists.iter().flat_map(|list| list.iter().cloned()).collect()
+    }
+
+    /// Datagrams that decoders panicked on, a few of each worker.
+    pub(crate) fn fatal_datagrams(&self) -> Vec<FatalDatagram> {
+        self.boards
+            .iter()
+            .flat_map(|board| board.fatal().clone())
+            .collect()
     }
 
     /// What became of what each Exporter sent, as of a second ago; exact once the workers have stopped.

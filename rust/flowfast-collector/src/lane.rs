@@ -225,8 +225,12 @@ impl Lane {
 
     /// Decodes one datagram. Its time must have been given to [`Self::advance`].
     pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>) {
-        self.journal(datagram);
         self.given += 1;
+        // Before the journal: it is decoded again, where nobody is refused.
+        if self.decoder.refuses(datagram) {
+            return;
+        }
+        self.journal(datagram);
         self.octets_unmeasured += datagram.payload.len();
         // A panic is our bug, not the datagram's fault: it costs this worker's state, not the process.
         let decoded = catch_unwind(AssertUnwindSafe(|| {
@@ -236,6 +240,7 @@ impl Lane {
             let _ = self.decoder.decode(datagram);
         }));
         if decoded.is_err() {
+            self.board.keep(datagram);
             self.replace_decoder();
         }
     }

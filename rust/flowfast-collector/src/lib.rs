@@ -31,7 +31,7 @@ pub use event::{Batch, Event, IntervalEnd, Segment};
 pub use floor::{ReceiveFloor, Received};
 pub use journal::{CaptureFaults, JournalOptions, known_templates};
 pub use lane::Batching;
-pub use metrics::Counters;
+pub use metrics::{Counters, FatalDatagram};
 pub use queue::WhenFull;
 pub use replay::{Replay, ReplayOptions};
 pub use worker::ListenFormat;

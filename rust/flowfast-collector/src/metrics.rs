@@ -10,9 +10,10 @@
 //!
 //! While they run, `records_pending` are decoded and neither queued nor dropped.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flowfast_decode::{AccountSummary, Counter, ExporterSummary, Stats};
+use flowfast_decode::{AccountSummary, Counter, Datagram, ExporterSummary, Stats};
 
 use crate::journal::JournalCounters;
 use crate::queue::Sent;
@@ -199,6 +200,23 @@ pub(crate) struct Board {
     snapshot: Mutex<Snapshot>,
     exporters: Mutex<Arc<[ExporterSummary]>>,
     accounts: Mutex<Arc<[AccountSummary]>>,
+    fatal: Mutex<Vec<FatalDatagram>>,
+}
+
+/// Datagrams kept of those that a decoder panicked on, per worker: the first tell enough.
+const MAX_FATAL: usize = 8;
+
+/// A datagram that a decoder panicked on: what a report of the fault needs.
+#[derive(Clone, Debug)]
+pub struct FatalDatagram {
+    /// Source address.
+    pub exporter: IpAddr,
+    /// Source UDP port.
+    pub exporter_port: u16,
+    /// UDP port it arrived on.
+    pub local_port: u16,
+    /// The UDP payload.
+    pub payload: Box<[u8]>,
 }
 
 impl Board {
@@ -210,6 +228,23 @@ impl Board {
         self.exporters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a datagram that a decoder panicked on, if there are not many.
+    pub(crate) fn keep(&self, datagram: &Datagram<'_>) {
+        let mut fatal = self.fatal();
+        if fatal.len() < MAX_FATAL {
+            fatal.push(FatalDatagram {
+                exporter: datagram.exporter,
+                exporter_port: datagram.exporter_port,
+                local_port: datagram.local_port,
+                payload: datagram.payload.into(),
+            });
+        }
+    }
+
+    pub(crate) fn fatal(&self) -> MutexGuard<'_, Vec<FatalDatagram>> {
+        self.fatal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn accounts(&self) -> MutexGuard<'_, Arc<[AccountSummary]>> {

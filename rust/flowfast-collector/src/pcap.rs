@@ -104,7 +104,7 @@ fn octets(address: IpAddr) -> [u8; 16] {
 }
 
 /// RFC 1071. All parts but the last must have an even number of octets.
-fn internet_checksum<const N: usize>(parts: [&[u8]; N]) -> u16 {
+pub(crate) fn internet_checksum<const N: usize>(parts: [&[u8]; N]) -> u16 {
     let words = parts.iter().map(|part| {
         let (words, rest) = part.as_chunks::<2>();
         let sum: u32 = words

@@ -62,6 +62,12 @@ faults! {
         TruncatedReceive = "truncated_receive",
         /// Of a protocol that its listener does not take.
         WrongProtocol = "wrong_protocol",
+        /// The access lists do not let its source address in.
+        Acl = "acl",
+        /// More than the rate of its source address.
+        RateLimited = "rate_limited",
+        /// Its Transport Session sent only malformed datagrams before (FF-TR-07).
+        Held = "held",
         /// The decoder panicked: our bug.
         WorkerPanic = "worker_panic",
     }
@@ -75,6 +81,9 @@ impl DecodeError {
             | Self::Unsupported
             | Self::TruncatedReceive
             | Self::WrongProtocol
+            | Self::Acl
+            | Self::RateLimited
+            | Self::Held
             | Self::WorkerPanic => self.label(),
             _ => "malformed",
         }

@@ -2,6 +2,7 @@
 //!
 //! Pure: no sockets, no threads, no clock (time is an argument), no Python. A datagram goes one way:
 //!
+//! - `admission`: who is heard at all;
 //! - `wire`: checked views of the octets, one file per format;
 //! - `format`: what each format does with a datagram: whose is it, which sets, which sequence;
 //! - `template`: which template an Observation Domain uses, and what its options data taught;
@@ -14,6 +15,7 @@
 //! `decoder` holds it together and is the face; `schema` and `element` say what columns and fields mean.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod batch;
 mod bytes;
 mod column;
@@ -33,6 +35,7 @@ mod tables;
 mod template;
 mod wire;
 
+pub use admission::{AdmissionOptions, Network, NetworkError};
 pub use batch::{TableBatch, TableKind};
 pub use decoder::{
     Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, TemplateSummary,

@@ -1,17 +1,19 @@
 //! Receiving from UDP sockets.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use flowfast_collector::{
-    CollectorOptions, Inherited, JournalOptions, Listen, ListenFormat, WhenFull,
+    CollectorOptions, FatalDatagram, Inherited, JournalOptions, Listen, ListenFormat, WhenFull,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
-use crate::options::{batching, decoder_options};
+use crate::options::{batching, decoder_options, networks, set_limits};
 use crate::stats::{accounts_list, counters_dict, exporters_list};
 use crate::wait;
 
@@ -39,10 +41,11 @@ impl Collector {
         signature = (
             listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
             batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new(),
-            ledger=false
+            ledger=false, limits=HashMap::new(), allow=Vec::new(), deny=Vec::new()
         ),
         text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', rcvbuf=0, \
-            rotate_s=0, batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=(), ledger=False)"
+            rotate_s=0, batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=(), ledger=False, \
+            limits={}, allow=(), deny=())"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -62,7 +65,19 @@ impl Collector {
         journal: Option<(PathBuf, String)>,
         state: Vec<PathBuf>,
         ledger: bool,
+        limits: HashMap<String, u64>,
+        allow: Vec<String>,
+        deny: Vec<String>,
     ) -> PyResult<Self> {
+        if i32::try_from(rcvbuf).is_err() {
+            return Err(PyValueError::new_err(
+                "a receive buffer must be smaller than 2 GiB",
+            ));
+        }
+        let mut decoder = decoder_options(schema, columns, lenient, biflow)?;
+        set_limits(&mut decoder, limits)?;
+        decoder.admission.allow = networks(&allow)?;
+        decoder.admission.deny = networks(&deny)?;
         let options = CollectorOptions {
             listen: listen.iter().map(listener).collect::<PyResult<_>>()?,
             inherited: inherited
@@ -74,7 +89,7 @@ impl Collector {
                     })
                 })
                 .collect::<PyResult<_>>()?,
-            decoder: decoder_options(schema, columns, lenient, biflow)?,
+            decoder,
             batching: batching(rotate_s, batch_rows, Some(batch_age_ms), ledger),
             rcvbuf,
             queue_batches,
@@ -178,6 +193,20 @@ impl Collector {
 
     fn exporters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         exporters_list(py, &self.0.exporters())
+    }
+
+    /// (exporter, port, local port, payload) of datagrams that a decoder panicked on, at most a few of each worker.
+    fn fatal_datagrams(&self) -> Vec<(String, u16, u16, Cow<'static, [u8]>)> {
+        let told = |each: FatalDatagram| {
+            let payload = Cow::Owned(each.payload.into_vec());
+            (
+                each.exporter.to_string(),
+                each.exporter_port,
+                each.local_port,
+                payload,
+            )
+        };
+        self.0.fatal_datagrams().into_iter().map(told).collect()
     }
 
     /// What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`.

@@ -1,7 +1,9 @@
 //! Arguments that several classes share.
 
+use std::collections::HashMap;
+
 use flowfast_collector::Batching;
-use flowfast_decode::{DecoderOptions, Kernel, SchemaKind};
+use flowfast_decode::{DecoderOptions, Kernel, Network, SchemaKind};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -20,6 +22,58 @@ pub(crate) fn decoder_options(
         split_biflows: splits_biflows(biflow)?,
         ..DecoderOptions::default()
     })
+}
+
+/// Networks, in CIDR notation.
+pub(crate) fn networks(texts: &[String]) -> PyResult<Vec<Network>> {
+    let network = |text: &String| {
+        text.parse().map_err(|error| {
+            PyValueError::new_err(format!(
+                "{error}\nhint: write 192.0.2.0/24, 2001:db8::/32 or one address"
+            ))
+        })
+    };
+    texts.iter().map(network).collect()
+}
+
+/// Sets the limits of these names.
+pub(crate) fn set_limits(
+    options: &mut DecoderOptions,
+    given: HashMap<String, u64>,
+) -> PyResult<()> {
+    let DecoderOptions {
+        limits, admission, ..
+    } = options;
+    for (name, value) in given {
+        let count = usize::try_from(value).unwrap_or(usize::MAX);
+        let rate = u32::try_from(value).unwrap_or(u32::MAX);
+        let ns = i64::try_from(value).map_or(i64::MAX, |s| s.saturating_mul(1_000_000_000));
+        match name.as_str() {
+            "exporters" => limits.domains = count,
+            "templates" => limits.templates = count,
+            "templates_per_exporter" => limits.templates_per_domain = count,
+            "template_fields" => limits.template_fields = count,
+            "template_fields_per_exporter" => limits.template_fields_per_domain = count,
+            "template_lifetime" => limits.template_lifetime_ns = ns,
+            "waiting" => limits.waiting_octets = count,
+            "waiting_per_exporter" => limits.waiting_octets_per_domain = count,
+            "waiting_time" => limits.waiting_ns = ns,
+            "options" => limits.options_octets = count,
+            "options_per_session" => limits.options_octets_per_session = count,
+            "list_depth" => limits.list_depth = count,
+            "sample_sources" => limits.sample_sources = count,
+            "sample_sources_per_exporter" => limits.sample_sources_per_domain = count,
+            "journal_state" => limits.memory_octets = count,
+            "journal_state_per_exporter" => limits.memory_octets_per_domain = count,
+            "ledger_exporters" => limits.accounts = count,
+            "datagrams_per_second" => admission.datagrams_per_s = rate,
+            "records_per_second" => admission.records_per_s = rate,
+            "malformed_in_a_row" => admission.malformed_in_a_row = rate,
+            "malformed_hold" => admission.hold_ns = ns,
+            _ => return Err(PyValueError::new_err(format!("unknown limit `{name}`"))),
+        }
+    }
+    Ok(())
 }
 
 /// `flows` or `wire`.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use flowfast_collector::ReplayOptions;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -42,6 +43,9 @@ impl Replay {
         late: Option<PathBuf>,
         ledger: bool,
     ) -> PyResult<Self> {
+        if workers == 0 {
+            return Err(PyValueError::new_err("nothing is read without a worker"));
+        }
         let options = ReplayOptions {
             paths,
             ports,
@@ -101,6 +105,11 @@ impl Replay {
 
     fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         accounts_list(py, &self.0.accounts())
+    }
+
+    /// Read no more. `next_event` goes on giving what was read until `finished`.
+    fn stop(&self) {
+        self.0.stop();
     }
 
     /// Stop; what was not taken is dropped and counted. Idempotent.

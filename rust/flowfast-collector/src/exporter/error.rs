@@ -27,11 +27,16 @@ pub enum ExportOptionsError {
         /// The templates that the format has.
         names: String,
     },
-    /// v5 records have one layout.
+    /// v5 records have one layout, and sampled packets their own.
     #[error(
-        "the order `{0}` does not apply to v5, whose fields are fixed\nhint: choose v9 or ipfix, or leave the order out"
+        "the order `{order}` does not apply to {format}, whose fields are fixed\nhint: choose v9 or ipfix, or leave the order out"
     )]
-    FixedOrder(&'static str),
+    FixedOrder {
+        /// The order's name.
+        order: &'static str,
+        /// The format's name.
+        format: &'static str,
+    },
     /// Neither a number of flows nor a duration bounds the export.
     #[error("the export would never end\nhint: give a number of flows or a duration")]
     Unbounded,

@@ -1,4 +1,4 @@
-//! flowfast's own Exporting Process: deterministic NetFlow v5, v9 and IPFIX for tests and benchmarks.
+//! flowfast's own Exporting Process: deterministic NetFlow v5, v9, IPFIX and sFlow for tests and benchmarks.
 //!
 //! It exports a realistic mix (Zipf addresses and services, IPv4 and IPv6, heavy-tailed volumes) from
 //! several Exporters, to UDP on loopback ([`export_udp`]) or into a pcap file ([`export_pcap`]), and

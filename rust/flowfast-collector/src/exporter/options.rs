@@ -22,11 +22,13 @@ pub enum Format {
     Netflow9,
     /// IPFIX (RFC 7011).
     Ipfix,
+    /// sFlow v5.
+    Sflow,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::Netflow5, Self::Netflow9, Self::Ipfix];
+    pub const ALL: [Self; 4] = [Self::Netflow5, Self::Netflow9, Self::Ipfix, Self::Sflow];
 
     /// As written on the command line.
     pub const fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Format {
             Self::Netflow5 => "v5",
             Self::Netflow9 => "v9",
             Self::Ipfix => "ipfix",
+            Self::Sflow => "sflow",
         }
     }
 }
@@ -164,8 +167,11 @@ impl ExportOptions {
             });
         }
         let is_fixed = matches!(self.order, FieldOrder::Canonical | FieldOrder::AsListed);
-        if self.format == Format::Netflow5 && !is_fixed {
-            return Err(ExportOptionsError::FixedOrder(self.order.name()));
+        if matches!(self.format, Format::Netflow5 | Format::Sflow) && !is_fixed {
+            return Err(ExportOptionsError::FixedOrder {
+                order: self.order.name(),
+                format: self.format.name(),
+            });
         }
         if self.count == 0 && self.duration.is_none() {
             return Err(ExportOptionsError::Unbounded);

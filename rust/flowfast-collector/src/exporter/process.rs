@@ -153,8 +153,8 @@ impl ExportingProcess {
             templates: 0,
             flows_ipv4: ipv4 as u64,
             flows_ipv6: ipv6 as u64,
-            packets: flows.iter().map(|flow| flow.packets).sum(),
-            octets: flows.iter().map(|flow| flow.octets).sum(),
+            packets: flows.iter().map(|flow| self.encoder.volume(flow).0).sum(),
+            octets: flows.iter().map(|flow| self.encoder.volume(flow).1).sum(),
         };
         (
             self.encoder.data_message(&flows, self.boot_time_ms),
@@ -169,6 +169,7 @@ impl ExportingProcess {
             boot_time_ms: self.boot_time_ms,
             sequence,
             observation_domain_id: self.observation_domain_id(),
+            records_before: sequence.wrapping_mul(self.records_per_message as u32),
         };
         self.encoder.stamp(message, header);
     }

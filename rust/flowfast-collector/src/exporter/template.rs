@@ -154,16 +154,19 @@ pub enum NamedTemplate {
     SetA,
     /// Addresses, ports, protocol, volume and times: 45 octets.
     Minimal,
+    /// The headers of a sampled packet, which have no fields to choose.
+    Packet,
 }
 
 impl NamedTemplate {
     /// Every name.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::V5,
         Self::V9Cisco,
         Self::Ipfix25,
         Self::SetA,
         Self::Minimal,
+        Self::Packet,
     ];
 
     /// As written on the command line.
@@ -174,6 +177,7 @@ impl NamedTemplate {
             Self::Ipfix25 => "ipfix-25",
             Self::SetA => "set-a",
             Self::Minimal => "minimal",
+            Self::Packet => "packet",
         }
     }
 
@@ -185,6 +189,7 @@ impl NamedTemplate {
             Self::V9Cisco => &[Format::Netflow9],
             Self::Ipfix25 => &[Format::Ipfix],
             Self::SetA | Self::Minimal => &[Format::Netflow9, Format::Ipfix],
+            Self::Packet => &[Format::Sflow],
         }
     }
 
@@ -194,6 +199,7 @@ impl NamedTemplate {
             Format::Netflow5 => Self::V5,
             Format::Netflow9 => Self::V9Cisco,
             Format::Ipfix => Self::Ipfix25,
+            Format::Sflow => Self::Packet,
         }
     }
 }
@@ -258,6 +264,7 @@ impl Templates {
             NamedTemplate::Ipfix25 => IPFIX_25,
             NamedTemplate::SetA => SET_A,
             NamedTemplate::Minimal => MINIMAL,
+            NamedTemplate::Packet => &[],
         };
         let arranged = |id, mut fields: Vec<FieldSpecifier>| {
             order.arrange(&mut fields, &mut random.clone());

@@ -132,6 +132,12 @@ impl Replay {
         self.waiting().is_none() && self.consumer.finished()
     }
 
+    /// Reads no more; what was read is decoded, and events go on until [`Self::finished`].
+    pub fn stop(&self) {
+        self.consumer.control.stop();
+        self.waiting().take();
+    }
+
     /// Stops; what the consumer has not taken is dropped and counted. Idempotent.
     pub fn close(&self) {
         self.waiting().take();

@@ -127,7 +127,7 @@ impl Reader {
             if let Err(fault) = self.read_file(&mut input, &progress.octets_read) {
                 lock(&progress.file_errors).push((input.path, fault.to_string()));
             }
-            if self.control.abandoned() {
+            if self.control.stopping() {
                 break;
             }
             octets_before += input.octets;
@@ -173,7 +173,7 @@ impl Reader {
             *lock(&self.progress.packets) = self.packets;
             self.dispatch.publish();
         }
-        if self.control.abandoned() {
+        if self.control.stopping() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 
 use arrow_schema::SchemaRef;
 
+use crate::admission::{Admission, AdmissionOptions};
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
@@ -78,6 +79,8 @@ pub struct DecoderOptions {
     pub kernel: Kernel,
     /// Bounds on what exporters can make us remember.
     pub limits: Limits,
+    /// Who is heard, and how much of each.
+    pub admission: AdmissionOptions,
 }
 
 impl Default for DecoderOptions {
@@ -90,6 +93,7 @@ impl Default for DecoderOptions {
             split_biflows: false,
             kernel: Kernel::default(),
             limits: Limits::default(),
+            admission: AdmissionOptions::default(),
         }
     }
 }
@@ -101,6 +105,7 @@ impl Default for DecoderOptions {
 pub struct Decoder {
     pub(crate) stats: Stats,
     ledger: Ledger,
+    admission: Admission,
     /// Whom the current datagram is from, and where the account was, once its header has told.
     heard: Option<(Party, usize)>,
     lenient: bool,
@@ -149,6 +154,7 @@ impl Decoder {
         let mut decoder = Self {
             stats: Stats::default(),
             ledger: Ledger::new(options.limits.accounts),
+            admission: Admission::new(options.admission.clone(), options.limits.domains),
             heard: None,
             lenient: options.lenient,
             journaled: options.journaled,
@@ -197,7 +203,10 @@ impl Decoder {
     pub fn decode(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         self.stats.datagrams_received += 1;
         self.stats.octets_received += datagram.payload.len() as u64;
+        let records = self.stats.records_received;
         let outcome = self.take_in(datagram);
+        let records = self.stats.records_received - records;
+        self.admission.settle(datagram, outcome, records);
         self.settle(datagram, outcome);
         outcome
     }
@@ -224,6 +233,15 @@ impl Decoder {
             self.expire_waiting(false);
         }
         outcome
+    }
+
+    /// Whether a datagram is not to be decoded, because of whom it is from; it is then counted.
+    pub fn refuses(&mut self, datagram: &Datagram<'_>) -> bool {
+        let admitted = self.admission.admit(datagram);
+        if let Err(why) = admitted {
+            self.discard(datagram, why);
+        }
+        admitted.is_err()
     }
 
     /// Counts a datagram that is not to be decoded, and why.

@@ -4,6 +4,7 @@ mod ipfix;
 mod netflow5;
 mod netflow9;
 mod set;
+mod sflow;
 
 use super::{mix::Flow, options::Format, template::Templates};
 
@@ -18,6 +19,8 @@ pub(super) struct Header {
     pub(super) sequence: u32,
     /// Observation Domain: v5 engine, v9 Source ID.
     pub(super) observation_domain_id: u32,
+    /// Records in the data messages before this one, in a format without templates.
+    pub(super) records_before: u32,
 }
 
 /// Builds the messages of one Exporter in one wire format.
@@ -42,6 +45,11 @@ pub(super) trait Encoder {
 
     /// By how much a message with so many data records advances the sequence number.
     fn sequence_step(&self, records: u32) -> u32;
+
+    /// Packets and octets of which a record of the flow tells.
+    fn volume(&self, flow: &Flow) -> (u64, u64) {
+        (flow.packets, flow.octets)
+    }
 }
 
 /// The encoder of a format. To add a wire format: a file beside this one, and a line here.
@@ -50,6 +58,7 @@ pub(super) fn encoder(format: Format, templates: Templates) -> Box<dyn Encoder> 
         Format::Netflow5 => Box::new(netflow5::Netflow5(templates)),
         Format::Netflow9 => Box::new(netflow9::Netflow9(templates)),
         Format::Ipfix => Box::new(ipfix::Ipfix(templates)),
+        Format::Sflow => Box::new(sflow::Sflow),
     }
 }
 

@@ -22,7 +22,10 @@ fn options(format: Format, count: u64) -> ExportOptions {
 
 /// Every combination of format, template and order that there is.
 fn combinations() -> Vec<(Format, NamedTemplate, FieldOrder)> {
-    let mut all = vec![(Format::Netflow5, NamedTemplate::V5, FieldOrder::Canonical)];
+    let mut all = vec![
+        (Format::Netflow5, NamedTemplate::V5, FieldOrder::Canonical),
+        (Format::Sflow, NamedTemplate::Packet, FieldOrder::Canonical),
+    ];
     for format in [Format::Netflow9, Format::Ipfix] {
         for template in NamedTemplate::ALL {
             if template.formats().contains(&format) {

@@ -39,7 +39,7 @@ fn names_read_back() {
     let error = "v10".parse::<Format>().unwrap_err().to_string();
     assert_eq!(
         error,
-        "unknown format `v10`\nhint: choose one of v5, v9, ipfix"
+        "unknown format `v10`\nhint: choose one of v5, v9, ipfix, sflow"
     );
 }
 

@@ -1,4 +1,4 @@
-//! A reader of v5, v9 and IPFIX, written from the documents: it walks by lengths and asserts what must hold.
+//! A reader of v5, v9, IPFIX and sFlow, written from the documents: it walks by lengths and asserts what must hold.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,6 +22,7 @@ pub(super) struct Reader {
     /// The template that each record of `records` had.
     pub(super) templates: BTreeMap<(SocketAddr, u32, u16), Fields>,
     next_sequence: HashMap<(SocketAddr, u32), u32>,
+    next_sample: HashMap<SocketAddr, u128>,
     boot_time_ms: HashMap<SocketAddr, u128>,
 }
 
@@ -66,6 +67,7 @@ impl Reader {
             5 => self.read_v5(source, datagram),
             9 => self.read_v9(source, datagram),
             10 => self.read_ipfix(source, datagram),
+            0 => self.read_sflow(source, datagram),
             version => panic!("version {version}"),
         }
     }
@@ -111,6 +113,86 @@ impl Reader {
         let (export_ms, domain) = (at(datagram, 4, 4) * 1000, at(datagram, 12, 4));
         let (_, records) = self.read_sets(source, domain as u32, &datagram[16..], 2, export_ms);
         self.check_sequence(source, domain, at(datagram, 8, 4), records);
+    }
+
+    /// sFlow v5: flow samples of one raw header each, one in 400 packets.
+    fn read_sflow(&mut self, source: SocketAddr, datagram: &[u8]) {
+        let word = |offset| at(datagram, offset, 4);
+        assert_eq!((word(0), word(4), word(12)), (5, 1, word(8) & 0xffff));
+        self.check_sequence(source, word(12), word(16), 1);
+        let mut start = 28;
+        for _ in 0..word(24) {
+            assert_eq!(
+                (word(start), word(start + 36)),
+                (1, 1),
+                "a flow sample of one record"
+            );
+            let sequence = word(start + 8);
+            let next = self.next_sample.entry(source).or_insert(0);
+            assert_eq!(*next, sequence, "samples count on");
+            *next += 1;
+            assert_eq!(
+                (word(start + 16), word(start + 20)),
+                (400, 400 * sequence),
+                "the pool"
+            );
+            assert_eq!(
+                (word(start + 40), word(start + 48)),
+                (1, 1),
+                "raw header, Ethernet"
+            );
+            let (frame_octets, header_octets) = (word(start + 52), word(start + 60) as usize);
+            let end = start + 8 + word(start + 4) as usize;
+            assert_eq!(end, start + 64 + header_octets.next_multiple_of(4));
+            let header = &datagram[start + 64..][..header_octets];
+            self.read_packet(header, frame_octets);
+            start = end;
+        }
+        assert_eq!(start, datagram.len());
+    }
+
+    fn read_packet(&mut self, header: &[u8], frame_octets: u128) {
+        let (protocol, transport, ids, addresses) = match at(header, 12, 2) {
+            0x0800 => {
+                assert_eq!(at(header, 16, 2), frame_octets - 14, "total length");
+                let words = header[14..34].chunks(2).map(number).sum::<u128>();
+                assert_eq!((words & 0xffff) + (words >> 16), 0xffff, "checksum");
+                self.contents.flows_ipv4 += 1;
+                (
+                    at(header, 23, 1),
+                    34,
+                    [8, 12],
+                    [at(header, 26, 4), at(header, 30, 4)],
+                )
+            }
+            0x86dd => {
+                assert_eq!(at(header, 18, 2), frame_octets - 54, "payload length");
+                self.contents.flows_ipv6 += 1;
+                (
+                    at(header, 20, 1),
+                    54,
+                    [27, 28],
+                    [at(header, 22, 16), at(header, 38, 16)],
+                )
+            }
+            other => panic!("Ethernet type {other:#x}"),
+        };
+        let ports = match protocol {
+            6 | 17 => [at(header, transport, 2), at(header, transport + 2, 2)],
+            _ => [0, at(header, transport, 2)],
+        };
+        self.contents.packets += 1;
+        self.contents.octets += frame_octets as u64;
+        let [source, destination] = addresses;
+        self.records.push(Record::from([
+            (ids[0], source),
+            (ids[1], destination),
+            (4, protocol),
+            (7, ports[0]),
+            (11, ports[1]),
+            (1, frame_octets),
+            (2, 1),
+        ]));
     }
 
     /// Returns the number of template and of data records.

@@ -112,6 +112,12 @@ fn all_formats_say_the_same() {
         records(Format::Netflow9),
         records(Format::Ipfix),
     );
+    // Of sFlow, what a packet tells: its volume is its own.
+    for (sflow, ipfix) in records(Format::Sflow).iter().zip(&ipfix) {
+        for element in [8, 12, 4, 7, 11] {
+            assert_eq!(sflow[&element], ipfix[&element], "{element}");
+        }
+    }
     for ((v5, v9), ipfix) in v5.iter().zip(&v9).zip(&ipfix) {
         for (element, value) in v5 {
             assert_eq!((element, value), (element, &v9[element]));

@@ -105,6 +105,8 @@ impl SessionOptions {
             if self.sessions.len() >= MAX_SESSIONS {
                 self.sessions.remove(0);
             }
+            // Most domains have one session, and there may be very many domains.
+            self.sessions.reserve_exact(1);
             self.sessions.push((session, OptionsState::default()));
             self.sessions.len() - 1
         });
