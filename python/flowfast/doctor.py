@@ -165,7 +165,8 @@ def _targets(targets: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def _discards(counters: Mapping[str, Any]) -> Iterator[Finding]:
-    discarded = {why: count for why, count in counters.get("datagrams_discarded", {}).items() if count}
+    # What the access lists refuse is refused as it should be.
+    discarded = {why: count for why, count in counters.get("datagrams_discarded", {}).items() if count and why != "acl"}
     if discarded:
         yield Finding(
             "discarded",
