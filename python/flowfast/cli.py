@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flowfast._core import __version__
-from flowfast.commands import check_config, collect, convert, generate, ledger, schema, templates
+from flowfast.commands import check_config, collect, convert, doctor, generate, ledger, schema, templates
 from flowfast.commands.bench import collect as bench_collect
 from flowfast.commands.bench import decode as bench_decode
 from flowfast.commands.bench import lossless as bench_lossless
@@ -192,6 +192,19 @@ def check_config_command(
 ) -> int:
     """Check the configuration file and the environment."""
     return check_config.run(config_path(config), dump=dump)
+
+
+@app.command("doctor")
+def doctor_command(
+    *,
+    config: ConfigFile = None,
+    http: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help=f"Where the collector serves HTTP, or `off`. Default: {HTTP_DEFAULT}.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Find what ails the collector that runs, or else this machine, and what mends it; exit code 1 if there is a problem."""
+    return doctor.run(load({"http": http}, config_path(config), os.environ), as_json=json)
 
 
 @app.command("schema")

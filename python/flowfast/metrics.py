@@ -98,6 +98,14 @@ class Metrics:
             ["exporter"],
             (([key], n) for key, n in _sum(shown, lambda each: each["exporter"], "templates").items()),
         )
+        by_age = sorted(shown, key=lambda each: each["last_seen_ns"])
+        delays = {each["exporter"]: -each["clock_ahead_ms"] / 1000 for each in by_age if each["clock_ahead_ms"] is not None}
+        yield _gauge(
+            "export_delay_seconds",
+            "From the export time in an exporter's latest message until it was received: transport, and what its clock is behind ours.",
+            ["exporter"],
+            (([exporter], delay_s) for exporter, delay_s in delays.items()),
+        )
         yield _counter(
             "sequence_lost",
             "Lost before flowfast, by sequence numbers, in the unit that the format counts in.",

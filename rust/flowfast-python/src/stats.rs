@@ -82,6 +82,11 @@ pub(crate) fn exporters_list<'py>(
         {
             dict.set_item(name, value)?;
         }
+        dict.set_item("clock_ahead_ms", exporter.clock_ahead_ms)?;
+        dict.set_item("sampling_source", exporter.sampling_source)?;
+        dict.set_item("sets_waiting", exporter.sets_waiting)?;
+        dict.set_item("templates_redefined", exporter.templates_redefined)?;
+        dict.set_item("sets_ambiguous", exporter.sets_ambiguous)?;
         list.append(dict)?;
     }
     Ok(list)

@@ -43,6 +43,16 @@ pub struct ExporterSummary {
     pub templates: usize,
     /// When its last datagram was received, nanoseconds since the UNIX epoch.
     pub last_seen_ns: i64,
+    /// How far its clock is ahead of ours, by the export time of its latest message, milliseconds; `None` where the header has none.
+    pub clock_ahead_ms: Option<i64>,
+    /// Where sampling rates of its records can come from: record, options, header or none.
+    pub sampling_source: &'static str,
+    /// Data sets that wait for their template now.
+    pub sets_waiting: usize,
+    /// Template ids that got a new definition.
+    pub templates_redefined: u64,
+    /// Data sets whose id its sessions define differently.
+    pub sets_ambiguous: u64,
 }
 
 /// What a format's sequence numbers count.
@@ -81,6 +91,11 @@ impl Decoder {
                 },
                 templates: domain.templates.len(),
                 last_seen_ns: domain.last_seen_ns,
+                clock_ahead_ms: domain.clock_ahead_ms,
+                sampling_source: domain.sampling_source(),
+                sets_waiting: domain.waiting.len(),
+                templates_redefined: domain.templates_redefined,
+                sets_ambiguous: domain.sets_ambiguous,
             }
         };
         self.domains
@@ -139,6 +154,14 @@ impl Decoder {
     pub(super) fn discard_set_of(&mut self, account: usize, loss: SetLoss, octets: usize) {
         self.stats.discard_set(loss, octets);
         self.ledger.at(account).discard_set(loss, octets);
+    }
+
+    /// Counts a data set whose id the sessions of its exporter define differently.
+    pub(crate) fn count_ambiguous(&mut self, domain_index: usize) {
+        self.warn(Warning::TemplateAmbiguous);
+        if let Some(domain) = self.domains.get_mut(domain_index) {
+            domain.sets_ambiguous += 1;
+        }
     }
 
     pub(super) fn evict_domains(&mut self) {

@@ -58,11 +58,13 @@ impl Decoder {
         let records = run.records as u64;
         let kind_is_options = plan.kind == RecordKind::Options;
         let has_rows = plan.table.is_some();
+        let tells_rate = plan.tells_rate;
         let account = self.account(run.context.domain_index);
         self.stats.records_received += records;
         self.ledger.at(account).records_received += records as i64;
         if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
             domain.records += records;
+            domain.hear(&run.context, tells_rate);
         }
         if kind_is_options {
             self.stats.options_records_decoded += records;

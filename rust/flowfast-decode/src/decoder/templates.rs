@@ -139,6 +139,7 @@ impl Decoder {
             Stored::New => self.templates += 1,
             Stored::Refreshed => self.plans.release(plan),
             Stored::Redefined(before) => {
+                domain.templates_redefined += 1;
                 self.stats.warn(Warning::TemplateRedefined);
                 self.plans.release(before);
             }

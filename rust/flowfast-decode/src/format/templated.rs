@@ -299,7 +299,7 @@ impl<'d, 'p> Message<'d, 'p> {
                         ),
                         Lookup::Missing | Lookup::Ambiguous | Lookup::Found(_) => {
                             if why == Lookup::Ambiguous {
-                                decoder.warn(Warning::TemplateAmbiguous);
+                                decoder.count_ambiguous(context.domain_index);
                             }
                             let (message, set_start) = message_of_set(context.format, payload, set);
                             let context = MessageContext {

@@ -175,6 +175,8 @@ pub(crate) struct DecodePlan {
     pub(crate) types: Option<TypeFields>,
     /// What options data teaches, if it teaches anything.
     pub(crate) options: Option<OptionsFields>,
+    /// Its records tell their own sampling rate.
+    pub(crate) tells_rate: bool,
 }
 
 /// What makes rows of the reverse direction of biflows (RFC 5103).

@@ -19,7 +19,7 @@ use crate::plan::{
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
 use crate::template::RecordKind;
-use crate::template::options::OptionsFields;
+use crate::template::options::{OptionsFields, RateFields};
 use crate::template::types::TypeFields;
 
 /// All tables.
@@ -161,6 +161,7 @@ impl Tables {
                 .filter(|_| is_wire)
                 .and_then(TypeFields::find),
             options: options_layout.and_then(OptionsFields::find),
+            tells_rate: kind == RecordKind::Data && RateFields::find(layout).is_some(),
         }
     }
 

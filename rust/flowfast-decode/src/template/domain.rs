@@ -73,6 +73,13 @@ pub(crate) struct Domain {
     pub(crate) last_seen_ns: i64,
     /// Where its account was when it was last asked for.
     pub(crate) account: usize,
+    /// What its messages say of their time of export, beyond when they were received; of the latest that says any.
+    pub(crate) clock_ahead_ms: Option<i64>,
+    /// Rates in headers and in records.
+    header_tells_rate: bool,
+    record_tells_rate: bool,
+    pub(crate) templates_redefined: u64,
+    pub(crate) sets_ambiguous: u64,
 }
 
 impl Domain {
@@ -95,6 +102,34 @@ impl Domain {
             sample_totals: SampleTotals::default(),
             last_seen_ns: 0,
             account: NOBODY,
+            clock_ahead_ms: None,
+            header_tells_rate: false,
+            record_tells_rate: false,
+            templates_redefined: 0,
+            sets_ambiguous: 0,
+        }
+    }
+
+    /// Notes what a message says beside its records, and whether these tell a sampling rate.
+    pub(crate) fn hear(&mut self, context: &MessageContext, record_tells_rate: bool) {
+        if let Some(export_time_ms) = context.export_time_ms {
+            self.clock_ahead_ms =
+                Some(export_time_ms.saturating_sub(context.received_ns.div_euclid(1_000_000)));
+        }
+        self.header_tells_rate |= context.header_sampling_rate.is_some();
+        self.record_tells_rate |= record_tells_rate;
+    }
+
+    /// Where sampling rates of its records can come from, in the words of the column `sampling_source`; the best of them.
+    pub(crate) fn sampling_source(&self) -> &'static str {
+        if self.record_tells_rate {
+            "record"
+        } else if self.options.tell_rates() {
+            "options"
+        } else if self.header_tells_rate {
+            "header"
+        } else {
+            "none"
         }
     }
 

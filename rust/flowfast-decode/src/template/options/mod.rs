@@ -51,6 +51,11 @@ impl SessionOptions {
         own.or_else(other).map(|(_, state)| state)
     }
 
+    /// Whether any session has taught a sampling rate.
+    pub(super) fn tell_rates(&self) -> bool {
+        self.sessions.iter().any(|(_, state)| state.has_rates())
+    }
+
     /// Octets that all of it takes, about.
     pub(crate) fn octets(&self) -> usize {
         self.sessions.iter().map(|(_, state)| state.octets()).sum()

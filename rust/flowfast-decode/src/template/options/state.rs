@@ -61,6 +61,11 @@ impl OptionsState {
             || self.rates.len() > usize::from(self.rates.contains_key(&RateKey::Exporter))
     }
 
+    /// Whether there are rates of anything.
+    pub(super) fn has_rates(&self) -> bool {
+        !self.rates.is_empty()
+    }
+
     /// What the exporter calls something.
     pub(crate) fn name(&self, key: NameKey) -> Option<&str> {
         self.names.get(&key).map(|name| &**name)
