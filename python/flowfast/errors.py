@@ -21,6 +21,10 @@ class FlowfastError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def __str__(self) -> str:
+        """The sentence: an OSError that knows its `errno` would say something of its own."""
+        return str(self.args[0])
+
 
 class UsageError(FlowfastError, ValueError):
     """A flag, argument or setting that cannot be met."""
