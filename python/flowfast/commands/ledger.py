@@ -99,7 +99,7 @@ def as_dict(ledger: Ledger) -> dict[str, object]:
         "balances": not ledger.imbalances,
         "imbalances": ledger.imbalances,
         "total": _counters(ledger.total),
-        "targets": ledger.targets,
+        "targets": {target: +counts for target, counts in ledger.targets.items()},  # like accounts: without what is 0
         "exporters": [
             {"exporter": str(exporter) if exporter else None, "format": form, "domain": domain, "counters": _counters(book)}
             for (exporter, form, domain), book in _sorted(ledger)
