@@ -57,9 +57,26 @@ pub struct ExporterSummary {
 
 /// What a format's sequence numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SequenceUnit {
+enum SequenceUnit {
     Records,
     Packets,
+}
+
+impl SequenceUnit {
+    /// None: the format has no sequence (FF-NF-04).
+    fn of(format: FormatCode) -> Option<Self> {
+        match format {
+            FormatCode::Netflow1 => None,
+            FormatCode::Netflow9 | FormatCode::Sflow2 | FormatCode::Sflow4 | FormatCode::Sflow5 => {
+                Some(Self::Packets)
+            }
+            FormatCode::Netflow5
+            | FormatCode::Netflow6
+            | FormatCode::Netflow7
+            | FormatCode::Netflow8
+            | FormatCode::Ipfix => Some(Self::Records),
+        }
+    }
 }
 
 impl Decoder {
@@ -77,17 +94,11 @@ impl Decoder {
                 late: domain.late,
                 report: domain.report,
                 samples: domain.sample_totals,
-                lost_unit: match (format, domain.streams.counts_messages()) {
-                    (FormatCode::Netflow1, _) => "none",
-                    (_, true) => "messages",
-                    (
-                        FormatCode::Netflow9
-                        | FormatCode::Sflow2
-                        | FormatCode::Sflow4
-                        | FormatCode::Sflow5,
-                        _,
-                    ) => "packets",
-                    _ => "records",
+                lost_unit: match SequenceUnit::of(format) {
+                    None => "none",
+                    Some(_) if domain.streams.counts_messages() => "messages",
+                    Some(SequenceUnit::Packets) => "packets",
+                    Some(SequenceUnit::Records) => "records",
                 },
                 templates: domain.templates.len(),
                 last_seen_ns: domain.last_seen_ns,
@@ -209,7 +220,6 @@ impl Decoder {
         &mut self,
         context: &MessageContext,
         units: Option<Units>,
-        unit: SequenceUnit,
         arrived: Volume,
     ) {
         if self.learning {
@@ -234,24 +244,21 @@ impl Decoder {
         domain.lost += news.lost;
         domain.late += news.late;
         domain.report += news.report;
-        // FF-SQ-06: who numbers messages against the standard loses messages.
-        let unit = match domain.streams.counts_messages() {
-            true => SequenceUnit::Packets,
-            false => unit,
-        };
         let (stats, counts) = (&mut self.stats, self.ledger.at(account));
         stats.exporter_records_reported += news.report.records_reported;
         stats.exporter_records_arrived += news.report.records_arrived;
         stats.exporter_records_not_sent += news.report.records_not_sent;
         stats.exporter_packets_ignored += news.report.packets_ignored;
-        match unit {
-            SequenceUnit::Records => {
+        if news.lost + news.late > 0 {
+            // FF-SQ-06: who numbers messages against the standard loses messages.
+            let counts_records = SequenceUnit::of(context.format) == Some(SequenceUnit::Records)
+                && !domain.streams.counts_messages();
+            if counts_records {
                 stats.sequence_lost_records += news.lost;
                 stats.sequence_late_records += news.late;
                 counts.sequence_lost_records += news.lost as i64;
                 counts.sequence_late_records += news.late as i64;
-            }
-            SequenceUnit::Packets => {
+            } else {
                 stats.sequence_lost_packets += news.lost;
                 stats.sequence_late_packets += news.late;
                 counts.sequence_lost_packets += news.lost as i64;

@@ -32,7 +32,6 @@ use crate::template::types::LearnedTypes;
 use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
-pub(crate) use exporters::SequenceUnit;
 pub use kept::KeptMessage;
 pub use templates::TemplateSummary;
 

@@ -3,7 +3,7 @@
 use super::{Format, sent_ms};
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::bytes::be16;
-use crate::decoder::{Datagram, Decoder, SequenceUnit};
+use crate::decoder::{Datagram, Decoder};
 use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
 use crate::sequence::{Units, Volume};
@@ -88,7 +88,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         octets: datagram.payload.len() as u64,
     };
     let units = Units::new(records as u32);
-    decoder.end_message(&context, Some(units), SequenceUnit::Records, arrived);
+    decoder.end_message(&context, Some(units), arrived);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::templated::{Message, SetKind};
 use super::{Format, sent_ms};
 use crate::batch::{FormatCode, MessageContext, mapped};
 use crate::bytes::be16;
-use crate::decoder::{Datagram, Decoder, SequenceUnit};
+use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
 use crate::template::domain::DomainKey;
@@ -77,6 +77,6 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         flows: counts.flow_records as u32,
     });
     let arrived = counts.volume(datagram.payload.len() - header.trailing_octets());
-    decoder.end_message(&context, units, SequenceUnit::Records, arrived);
+    decoder.end_message(&context, units, arrived);
     Ok(())
 }

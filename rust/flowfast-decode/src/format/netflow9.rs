@@ -4,7 +4,7 @@ use super::templated::{Message, SetKind};
 use super::{Format, sent_ms};
 use crate::batch::{FormatCode, MessageContext, mapped};
 use crate::bytes::be16;
-use crate::decoder::{Datagram, Decoder, SequenceUnit};
+use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
 use crate::template::VARIABLE;
@@ -82,11 +82,6 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     }
     let arrived = counts.volume(datagram.payload.len());
     decoder.observe_clock(&context);
-    decoder.end_message(
-        &context,
-        Some(Units::new(1)),
-        SequenceUnit::Packets,
-        arrived,
-    );
+    decoder.end_message(&context, Some(Units::new(1)), arrived);
     Ok(())
 }

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use super::Format;
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::bytes::be16;
-use crate::decoder::{Datagram, Decoder, SequenceUnit};
+use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::{SampleHeader, SampleKind, Units, Volume};
@@ -101,12 +101,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     outcome?;
     // Samples are no Flow Records that an agent could report.
     let arrived = Volume::default();
-    decoder.end_message(
-        &context,
-        Some(Units::new(1)),
-        SequenceUnit::Packets,
-        arrived,
-    );
+    decoder.end_message(&context, Some(Units::new(1)), arrived);
     Ok(())
 }
 
