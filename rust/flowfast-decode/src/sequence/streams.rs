@@ -4,8 +4,9 @@ use std::ops::AddAssign;
 
 use super::statistics::{ExporterReport, Statistics};
 use super::tracker::{SequenceEvent, SequenceTracker, Units};
-use crate::template::cache::{MAX_SESSIONS, Session};
+use crate::template::cache::Session;
 use crate::template::options::Report;
+use crate::template::sessions::BySession;
 
 /// How much arrived, or is said to have been sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,7 +108,7 @@ pub(crate) struct Streams {
     whole: Stream,
     of_whole: Tally,
     /// Each session as a stream, once there are two.
-    sessions: Vec<(Session, Stream)>,
+    sessions: BySession<Stream>,
     of_sessions: Tally,
     /// What has been told of loss: it is not taken back.
     told: Tally,
@@ -118,14 +119,14 @@ impl Streams {
     pub(crate) fn counts_messages(&self) -> bool {
         self.whole.tracker.counts_messages()
             || self.is_by_session()
-                && (self.sessions.iter()).any(|(_, stream)| stream.tracker.counts_messages())
+                && (self.sessions.values()).any(|stream| stream.tracker.counts_messages())
     }
 
     /// Takes in a message: what its number says, and what is new in what the exporter says of itself.
     pub(crate) fn observe(&mut self, session: Session, message: SequencedMessage<'_>) -> News {
         let first = *self.first.get_or_insert(session);
         if self.sessions.is_empty() && session != first {
-            self.sessions.push((first, self.whole.clone()));
+            (self.sessions).get_or_insert_with(first, || self.whole.clone());
             self.of_sessions = self.of_whole;
         }
         let (mut event, mut report) = self.whole.observe(message);
@@ -152,8 +153,7 @@ impl Streams {
     /// Flow Records of earlier messages that had to wait for their template.
     pub(crate) fn add_recovered(&mut self, session: Session, records: u64) {
         self.whole.arrived.records += records;
-        let mut sessions = self.sessions.iter_mut();
-        if let Some((_, stream)) = sessions.find(|(known, _)| *known == session) {
+        if let Some(stream) = self.sessions.get_mut(session) {
             stream.arrived.records += records;
         }
     }
@@ -163,26 +163,18 @@ impl Streams {
     }
 
     fn of_session(&mut self, session: Session) -> &mut Stream {
-        let known = self
-            .sessions
-            .iter()
-            .position(|(known, _)| *known == session);
-        let index = known.unwrap_or_else(|| {
-            if self.sessions.len() >= MAX_SESSIONS {
-                self.sessions.remove(0);
-            }
+        self.sessions.get_or_insert_with(session, || {
             // Nothing led up to its first message: as good as a break.
             self.of_sessions.breaks += 1;
-            self.sessions.push((session, Stream::default()));
-            self.sessions.len() - 1
-        });
-        &mut self.sessions[index].1
+            Stream::default()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::cache::MAX_SESSIONS;
 
     fn observe(streams: &mut Streams, port: u16, sequence: u32) -> (u64, u64) {
         let session = Session {
@@ -239,6 +231,6 @@ mod tests {
         for n in 0..1000 {
             observe(&mut streams, n, 1000 * u32::from(n));
         }
-        assert_eq!(streams.sessions.len(), MAX_SESSIONS);
+        assert_eq!(streams.sessions.values().count(), MAX_SESSIONS);
     }
 }

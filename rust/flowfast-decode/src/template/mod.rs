@@ -6,6 +6,7 @@ pub(crate) mod domains;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod options;
+pub(crate) mod sessions;
 pub(crate) mod types;
 
 use std::sync::Arc;

@@ -8,7 +8,8 @@ mod state;
 
 use foldhash::quality::RandomState;
 
-use super::cache::{MAX_SESSIONS, Session};
+use super::cache::Session;
+use super::sessions::BySession;
 use crate::kernel::Tile;
 
 use state::Effect;
@@ -23,8 +24,7 @@ pub(crate) use state::OptionsState;
 /// What each session of an address has taught about one Observation Domain.
 #[derive(Debug, Default)]
 pub(crate) struct SessionOptions {
-    /// Most domains have one.
-    sessions: Vec<(Session, OptionsState)>,
+    sessions: BySession<OptionsState>,
     /// All sessions have taught the same.
     alike: bool,
     hasher: RandomState,
@@ -46,25 +46,23 @@ impl SessionOptions {
         session: Session,
         may_borrow: impl Fn() -> bool,
     ) -> Option<&OptionsState> {
-        let own = self.sessions.iter().find(|(known, _)| *known == session);
-        let other = || self.sessions.first().filter(|_| self.alike && may_borrow());
-        own.or_else(other).map(|(_, state)| state)
+        let other = || (self.sessions.values().next()).filter(|_| self.alike && may_borrow());
+        self.sessions.get(session).or_else(other)
     }
 
     /// Whether any session has taught a sampling rate.
     pub(super) fn tell_rates(&self) -> bool {
-        self.sessions.iter().any(|(_, state)| state.has_rates())
+        self.sessions.values().any(OptionsState::has_rates)
     }
 
     /// Octets that all of it takes, about.
     pub(crate) fn octets(&self) -> usize {
-        self.sessions.iter().map(|(_, state)| state.octets()).sum()
+        self.sessions.values().map(OptionsState::octets).sum()
     }
 
     /// Octets that what a session taught takes, about.
     pub(crate) fn octets_of(&self, session: Session) -> usize {
-        let own = self.sessions.iter().find(|(known, _)| *known == session);
-        own.map_or(0, |(_, state)| state.octets())
+        self.sessions.get(session).map_or(0, OptionsState::octets)
     }
 
     /// What `learn` would do. `room`: octets that a session may take.
@@ -77,8 +75,7 @@ impl SessionOptions {
         room: usize,
     ) -> Outcome {
         let nothing = OptionsState::default();
-        let own = self.sessions.iter().find(|(known, _)| *known == session);
-        let state = own.map_or(&nothing, |(_, state)| state);
+        let state = self.sessions.get(session).unwrap_or(&nothing);
         let mut outcome = Outcome::default();
         fields.each_fact(subject, tile, |fact| match state.effect(&fact, room) {
             Effect::None => {}
@@ -97,20 +94,7 @@ impl SessionOptions {
         tile: &Tile<'_>,
         room: usize,
     ) -> Outcome {
-        let known = self
-            .sessions
-            .iter()
-            .position(|(known, _)| *known == session);
-        let index = known.unwrap_or_else(|| {
-            if self.sessions.len() >= MAX_SESSIONS {
-                self.sessions.remove(0);
-            }
-            // Most domains have one session, and there may be very many domains.
-            self.sessions.reserve_exact(1);
-            self.sessions.push((session, OptionsState::default()));
-            self.sessions.len() - 1
-        });
-        let state = &mut self.sessions[index].1;
+        let state = (self.sessions).get_or_insert_with(session, OptionsState::default);
         let mut outcome = Outcome::default();
         fields.each_fact(subject, tile, |fact| match state.effect(&fact, room) {
             Effect::None => {}
@@ -120,10 +104,8 @@ impl SessionOptions {
             }
             Effect::Refusal => outcome.refused += 1,
         });
-        self.alike = self
-            .sessions
-            .windows(2)
-            .all(|pair| pair[0].1.is_like(&pair[1].1));
+        let (states, others) = (self.sessions.values(), self.sessions.values().skip(1));
+        self.alike = states.zip(others).all(|(one, other)| one.is_like(other));
         outcome
     }
 }
