@@ -298,8 +298,11 @@ impl Ledger {
         self.at(NOBODY).add(&missing);
     }
 
-    /// What all accounts together lack of the counters, which `total` tells by name and label as far as it has them: nothing, ever.
-    pub fn missing(&self, total: impl Fn(&str, Option<&str>) -> Option<i64>) -> Vec<LedgerEntry> {
+    /// What all accounts together lack of the counters, which `total` tells by name and label as far as it has them.
+    pub(crate) fn missing(
+        &self,
+        total: impl Fn(&str, Option<&str>) -> Option<i64>,
+    ) -> Vec<LedgerEntry> {
         self.sum().missing(total).entries()
     }
 

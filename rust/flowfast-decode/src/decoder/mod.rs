@@ -17,7 +17,7 @@ use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
 use crate::kernel::{Biflows, Kernel};
-use crate::ledger::{Ledger, NOBODY, Party};
+use crate::ledger::{Ledger, LedgerEntry, NOBODY, Party};
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
 use crate::staging::{PlanId, PlanStore};
@@ -319,6 +319,16 @@ impl Decoder {
     /// The same, for what becomes of the records later.
     pub fn ledger_mut(&mut self) -> &mut Ledger {
         &mut self.ledger
+    }
+
+    /// What all accounts of the ledger together lack of the counters: nothing, ever.
+    pub fn unaccounted(&self) -> Vec<LedgerEntry> {
+        let counters = self.stats.counters();
+        self.ledger.missing(|name, label| {
+            let mut counters = counters.iter();
+            let counter = counters.find(|each| each.name == name && each.label == label);
+            counter.map(|each| each.value as i64)
+        })
     }
 
     /// The ledger of a decoder that has come to its end.

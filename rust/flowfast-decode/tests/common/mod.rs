@@ -124,18 +124,7 @@ impl Ledger {
         self.batches.extend(batches);
         assert_eq!(self.decoder.pending_rows(), 0);
         self.check();
-        self.check_ledger();
-    }
-
-    /// The accounts say what the counters say.
-    fn check_ledger(&self) {
-        let counters = self.decoder.stats().counters();
-        let total = |name: &str, label: Option<&str>| {
-            let mut counters = counters.iter();
-            let counter = counters.find(|each| each.name == name && each.label == label);
-            counter.map(|each| each.value as i64)
-        };
-        assert_eq!(self.decoder.ledger().missing(total), []);
+        assert_eq!(self.decoder.unaccounted(), []);
     }
 
     pub(crate) fn check(&self) {
