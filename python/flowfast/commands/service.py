@@ -102,11 +102,7 @@ class Service:
 
     def look(self) -> None:
         """Note what has moved, and which of the targets that a reload left out have closed. Call about once a second."""
-        for runner in self._pipeline.take_closed() if self._pipeline is not None else ():
-            ledger = runner.account.as_dict()
-            logs.info(
-                "target_closed", f"{ledger['target']} is closed: {plural(runner.account.records_written, 'record')} written", **ledger
-            )
+        self._tell_closed()
         self._tell_panics()
         stats = self.collector.stats()
         waits_for_targets = self.settings.blocks and stats["queue_depth"] >= stats["queue_capacity"]
