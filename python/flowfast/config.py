@@ -4,9 +4,9 @@ import ipaddress
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -72,6 +72,15 @@ def _networks(value: object) -> tuple[str, ...]:
         except ValueError as error:
             raise UsageError(f"`{network}` is no network", "write 192.0.2.0/24, 2001:db8::/32 or one address") from error
     return tuple(networks)
+
+
+class Decoding(TypedDict):
+    """Arguments of `_core.Collector` and `_core.Replay`."""
+
+    schema: str
+    columns: Sequence[str]
+    lenient: bool
+    biflow: str
 
 
 class Settings(BaseModel):
@@ -153,6 +162,11 @@ class Settings(BaseModel):
     def rotation_s(self) -> int:
         """Seconds of an interval, 0 if no target rotates."""
         return self.rotate if any(target.layout == "directory" for target in self.to) else 0
+
+    @property
+    def decoding(self) -> Decoding:
+        """How datagrams become rows, as everything in the core takes it that decodes."""
+        return {"schema": self.schema_, "columns": self.columns, "lenient": self.lenient, "biflow": self.biflow}
 
     @property
     def keeps_ledger(self) -> bool:

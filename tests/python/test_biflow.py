@@ -1,5 +1,6 @@
 """Biflows (RFC 5103) split into a row for each direction: from Python and from the command line."""
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support import run
+from support import collecting, run, send
 
 import flowfast
+from oracle.capture import datagrams
 
 BIFLOWS = Path(__file__).resolve().parents[1] / "captures" / "softflowd-ipfix-biflow.pcap"
 COLUMNS = ["src_addr", "dst_addr", "src_port", "dst_port", "proto", "bytes", "packets", "reverse_bytes", "reverse_packets"]
@@ -44,3 +46,24 @@ def test_the_command_line_splits(tmp_path):
 def test_only_known_ways():
     with pytest.raises(flowfast.UsageError, match="biflow"):
         pa.table(flowfast.read(BIFLOWS, biflow="both"))
+
+
+def test_what_the_journal_gives_again_is_split(tmp_path):
+    out = tmp_path / "out"
+    payloads = [each.payload for each in datagrams(BIFLOWS)]
+    flags = ("--listen", "udp://127.0.0.1:0", "--to", f"parquet:{out}", "--rotate", "1h", "--biflow", "split")
+    with collecting(*flags) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        send(port, payloads)
+        deadline = time.monotonic() + 20
+        while (
+            sum(path.stat().st_size for path in out.glob("journal/[0-9]*.pcap")) < sum(map(len, payloads)) and time.monotonic() < deadline
+        ):
+            time.sleep(0.05)
+        running.process.kill()
+        running.process.wait()
+    with collecting(*flags) as running:
+        recovered = running.wait_for("recovered")["records"]
+        running.stop()
+    assert recovered == pa.table(flowfast.read(BIFLOWS, biflow="split")).num_rows > pa.table(flowfast.read(BIFLOWS)).num_rows

@@ -169,10 +169,7 @@ def open_collector(settings: Settings, inherited: Sequence[tuple[int, str]] = ()
             collector = _core.Collector(
                 listeners,
                 inherited=inherited,
-                schema=settings.schema_,
-                columns=settings.columns,
-                lenient=settings.lenient,
-                biflow=settings.biflow,
+                **settings.decoding,
                 rcvbuf=settings.rcvbuf,
                 rotate_s=settings.rotation_s,
                 batch_age_ms=BATCH_AGE_MS,

@@ -60,10 +60,7 @@ def open_replay(inputs: Sequence[str], ports: Sequence[int], settings: Settings)
             return _core.Replay(
                 inputs,
                 ports=ports,
-                schema=settings.schema_,
-                columns=settings.columns,
-                lenient=settings.lenient,
-                biflow=settings.biflow,
+                **settings.decoding,
                 workers=settings.workers,
                 rotate_s=settings.rotation_s,
                 ledger=settings.keeps_ledger,

@@ -55,9 +55,7 @@ class Upkeep:
         settings = self._settings
         return _core.Replay(
             [str(capture) for capture in captures],
-            schema=settings.schema_,
-            columns=settings.columns,
-            lenient=settings.lenient,
+            **settings.decoding,
             rotate_s=settings.rotation_s,
             late=late,
         )
