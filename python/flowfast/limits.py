@@ -49,7 +49,7 @@ class Limits(BaseModel):
         default=10_000,
         description="Exporters and Observation Domains with a ledger account of their own; beyond, those silent longest share one.",
     )
-    queue_batches: Count = Field(default=64, description="Flushes of all workers that wait for the targets; beyond: `queue_full`.")
+    queue_batches: Count = Field(default=128, description="Flushes of all workers that wait for the targets; beyond: `queue_full`.")
     datagrams_per_second: Rate = Field(
         default=0, description="Datagrams a second of one source address (0: any number); beyond: `rate_limited`."
     )

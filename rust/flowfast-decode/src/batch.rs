@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
-use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 
 use crate::column::{Absent, Address, Addresses, Column, Keys, Primitive};
@@ -256,7 +256,7 @@ impl Table {
                 arrays[index] = arrays[*value]
                     .as_ref()
                     .zip(arrays[*rate].as_ref())
-                    .map(|(value, rate)| scale(value, rate));
+                    .map(|(value, rate)| scale(value, rate, absent));
             }
         }
         self.runs.clear();
@@ -327,11 +327,28 @@ fn hidden_type(column: &Column) -> DataType {
 }
 
 /// FF-SMP-01: raw counters times the rate; null where the rate is unknown.
-fn scale(value: &ArrayRef, rate: &ArrayRef) -> ArrayRef {
+fn scale(value: &ArrayRef, rate: &ArrayRef, absent: &mut Absent) -> ArrayRef {
     let (value, rate) = (
         value.as_primitive::<UInt64Type>(),
         rate.as_primitive::<UInt32Type>(),
     );
+    if rate.values().iter().all(|&rate| rate == 0) {
+        return absent.nulls(&DataType::UInt64, value.len());
+    }
+    if value.null_count() == 0 && rate.null_count() == 0 {
+        let mut is_missing = false;
+        let pairs = value.values().iter().zip(rate.values());
+        let scaled: Vec<u64> = pairs
+            .map(|(&value, &rate)| {
+                let (scaled, overflows) = value.overflowing_mul(u64::from(rate));
+                is_missing |= overflows || rate == 0;
+                scaled
+            })
+            .collect();
+        if !is_missing {
+            return Arc::new(UInt64Array::from(scaled));
+        }
+    }
     let scaled = value.iter().zip(rate.iter()).map(|(value, rate)| {
         let rate = rate.filter(|&rate| rate > 0)?;
         value?.checked_mul(u64::from(rate))
@@ -356,7 +373,7 @@ fn message_column(value: MessageValue, runs: &[Run], rows: usize, absent: &mut A
             )
         }
         MessageValue::Exporter | MessageValue::Source => {
-            let mut addresses = Addresses::default();
+            let mut addresses = Addresses::with_capacity(rows);
             let address = |context: &MessageContext| match value {
                 MessageValue::Source => context.source,
                 _ => context.exporter,
@@ -367,27 +384,27 @@ fn message_column(value: MessageValue, runs: &[Run], rows: usize, absent: &mut A
             (Column::Addresses(addresses), DataType::FixedSizeBinary(16))
         }
         MessageValue::TimeReceived => {
-            let times = by_run(runs, |context| Some(context.received_ns / 1000));
+            let times = by_run(runs, rows, |context| Some(context.received_ns / 1000));
             (Column::I64(times), timestamp(TimeUnit::Microsecond))
         }
         MessageValue::ExportTime => {
-            let times = by_run(runs, |context| context.export_time_ms);
+            let times = by_run(runs, rows, |context| context.export_time_ms);
             (Column::I64(times), timestamp(TimeUnit::Millisecond))
         }
         MessageValue::Domain => (
-            Column::U32(by_run(runs, |context| context.domain)),
+            Column::U32(by_run(runs, rows, |context| context.domain)),
             DataType::UInt32,
         ),
         MessageValue::Sequence => (
-            Column::U32(by_run(runs, |context| context.sequence)),
+            Column::U32(by_run(runs, rows, |context| context.sequence)),
             DataType::UInt32,
         ),
         MessageValue::Uptime => (
-            Column::U32(by_run(runs, |context| context.uptime_ms)),
+            Column::U32(by_run(runs, rows, |context| context.uptime_ms)),
             DataType::UInt32,
         ),
         MessageValue::TemplateId => (
-            Column::U16(by_run(runs, |context| context.template_id)),
+            Column::U16(by_run(runs, rows, |context| context.template_id)),
             DataType::UInt16,
         ),
     };
@@ -397,9 +414,10 @@ fn message_column(value: MessageValue, runs: &[Run], rows: usize, absent: &mut A
 /// A column that is constant in each run.
 fn by_run<T: arrow_buffer::ArrowNativeType>(
     runs: &[Run],
+    rows: usize,
     value: impl Fn(&MessageContext) -> Option<T>,
 ) -> Primitive<T> {
-    let mut column = Primitive::default();
+    let mut column = Primitive::with_capacity(rows);
     each_alike(runs, value, |value, records| match value {
         Some(value) => column.extend_constant(value, records),
         None => column.append_nulls(records),

@@ -397,21 +397,3 @@ pub(crate) fn tile<'a>(
 ) -> Tile<'a> {
     Tile::new(&plan.shape, bytes, pieces, records)
 }
-
-/// A data set whose records have been counted, and which is to be appended when its message has proved well-formed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RecordSpan {
-    pub(crate) plan: PlanId,
-    pub(crate) records: usize,
-    pub(crate) context: MessageContext,
-}
-
-impl RecordSpan {
-    /// The span as consecutive rows of its message.
-    pub(crate) fn run(&self) -> Run {
-        Run {
-            records: self.records,
-            context: self.context,
-        }
-    }
-}

@@ -40,11 +40,11 @@ impl Collector {
     #[pyo3(
         signature = (
             listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
-            batch_rows=131_072, batch_age_ms=1000, queue_batches=64, when_full="drop", journal=None, state=Vec::new(),
+            batch_rows=16_384, batch_age_ms=1000, queue_batches=128, when_full="drop", journal=None, state=Vec::new(),
             ledger=false, limits=HashMap::new(), allow=Vec::new(), deny=Vec::new()
         ),
         text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', rcvbuf=0, \
-            rotate_s=0, batch_rows=131072, batch_age_ms=1000, queue_batches=64, when_full='drop', journal=None, state=(), ledger=False, \
+            rotate_s=0, batch_rows=16384, batch_age_ms=1000, queue_batches=128, when_full='drop', journal=None, state=(), ledger=False, \
             limits={}, allow=(), deny=())"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]

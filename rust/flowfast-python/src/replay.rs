@@ -22,10 +22,10 @@ impl Replay {
     #[pyo3(
         signature = (
             paths, *, ports=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", workers=1, rotate_s=0,
-            batch_rows=131_072, queue_batches=16, late=None, ledger=false
+            batch_rows=16_384, queue_batches=64, late=None, ledger=false
         ),
         text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', workers=1, rotate_s=0, \
-            batch_rows=131072, queue_batches=16, late=None, ledger=False)"
+            batch_rows=16384, queue_batches=64, late=None, ledger=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(

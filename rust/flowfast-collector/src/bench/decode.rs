@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::load::Load;
 
 /// Rows of a batch, as the collector closes them.
-const BATCH_ROWS: u64 = 131_072;
+const BATCH_ROWS: u64 = 16_384;
 
 /// A load and three ways to go through it: the kernels to be measured, the plain decoder, and copying.
 pub struct DecodeBench {

@@ -1,27 +1,61 @@
-//! Columns that no record had a field for: slices of one array of nulls for each type.
+//! Columns that are the same in all rows, above all those that no record had a field for: slices of one array for each value.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, new_null_array};
+use arrow_array::types::Int8Type;
+use arrow_array::{Array, ArrayRef, DictionaryArray, PrimitiveArray, StringArray, new_null_array};
 use arrow_schema::DataType;
 
-/// Nulls of every type that an absent column had so far.
+/// Values of a constant list of strings, and which of them.
+pub(crate) type Label = (&'static [&'static str], u8);
+
+/// Nulls of every type that an absent column had so far, and labels that all rows of a batch had.
 #[derive(Debug, Default)]
-pub(crate) struct Absent(HashMap<DataType, ArrayRef>);
+pub(crate) struct Absent {
+    nulls: HashMap<DataType, ArrayRef>,
+    labels: HashMap<Label, ArrayRef>,
+}
 
 impl Absent {
-    /// `rows` nulls. Arrays of earlier batches stay valid when longer ones are needed.
+    /// `rows` nulls.
     pub(crate) fn nulls(&mut self, data_type: &DataType, rows: usize) -> ArrayRef {
-        match self.0.get(data_type) {
-            Some(nulls) if nulls.len() == rows => nulls.clone(),
-            Some(nulls) if nulls.len() > rows => nulls.slice(0, rows),
-            _ => {
-                let nulls = new_null_array(data_type, rows.next_power_of_two());
-                self.0.insert(data_type.clone(), nulls.clone());
-                nulls.slice(0, rows)
-            }
+        slice_of(&mut self.nulls, data_type, rows, |rows| {
+            new_null_array(data_type, rows)
+        })
+    }
+
+    /// `rows` times the same label.
+    pub(crate) fn labels(&mut self, label: Label, rows: usize) -> ArrayRef {
+        slice_of(&mut self.labels, &label, rows, |rows| {
+            dictionary(label.0, vec![label.1 as i8; rows].into())
+        })
+    }
+}
+
+/// The first `rows` of an array that is kept, and made anew if it is shorter: those of earlier batches stay valid.
+fn slice_of<K: Clone + Eq + Hash>(
+    kept: &mut HashMap<K, ArrayRef>,
+    key: &K,
+    rows: usize,
+    make: impl FnOnce(usize) -> ArrayRef,
+) -> ArrayRef {
+    match kept.get(key) {
+        Some(array) if array.len() == rows => array.clone(),
+        Some(array) if array.len() > rows => array.slice(0, rows),
+        _ => {
+            let array = make(rows.next_power_of_two());
+            kept.insert(key.clone(), array.clone());
+            array.slice(0, rows)
         }
     }
+}
+
+/// Keys into a constant list of strings, as an array.
+pub(super) fn dictionary(values: &[&'static str], keys: PrimitiveArray<Int8Type>) -> ArrayRef {
+    let values = Arc::new(StringArray::from(values.to_vec()));
+    Arc::new(DictionaryArray::new(keys, values))
 }
 
 #[cfg(test)]

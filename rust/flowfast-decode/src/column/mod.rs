@@ -207,7 +207,7 @@ impl Column {
             Self::Variable(storage) => storage.finish(data_type),
             Self::Labels(storage) => storage.finish(data_type),
             Self::Lists(storage) => storage.finish(absent),
-            Self::Keys(storage) => storage.finish(),
+            Self::Keys(storage) => storage.finish(absent),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::{ArrowPrimitiveType, Int8Type};
-use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
+use arrow_array::types::ArrowPrimitiveType;
+use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 
+use super::absent::{Absent, dictionary};
 use super::validity::{Validity, WORD_BITS};
 
 /// Values of one native type.
@@ -26,6 +27,14 @@ impl<T> Default for Primitive<T> {
 }
 
 impl<T: ArrowNativeType> Primitive<T> {
+    /// With room for so many values.
+    pub(crate) fn with_capacity(rows: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(rows),
+            validity: Validity::default(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }
@@ -87,29 +96,32 @@ impl<T: ArrowNativeType> Primitive<T> {
         &mut self,
         data_type: &DataType,
     ) -> ArrayRef {
-        let next = Vec::with_capacity(self.values.len());
-        let values = std::mem::replace(&mut self.values, next);
-        Arc::new(
-            PrimitiveArray::<P>::new(values.into(), self.validity.finish())
-                .with_data_type(data_type.clone()),
-        )
+        let next = Self::with_capacity(self.values.len());
+        let array = std::mem::replace(self, next).into_array::<P>();
+        Arc::new(array.with_data_type(data_type.clone()))
+    }
+
+    fn into_array<P: ArrowPrimitiveType<Native = T>>(mut self) -> PrimitiveArray<P> {
+        PrimitiveArray::new(self.values.into(), self.validity.finish())
     }
 }
 
 /// Keys into a constant list of strings.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    keys: Primitive<i8>,
     values: &'static [&'static str],
+    /// Keys and how often each follows: nearly always one for all rows.
+    runs: Vec<(Option<u8>, usize)>,
+    rows: usize,
 }
 
 impl Keys {
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.rows
     }
 
     pub(crate) fn append_nulls(&mut self, count: usize) {
-        self.keys.append_nulls(count);
+        self.append(None, count);
     }
 
     /// Appends `count` times the same key; `values` is the same list in every call.
@@ -120,16 +132,33 @@ impl Keys {
         count: usize,
     ) {
         self.values = values;
-        self.keys.extend_constant(key as i8, count);
+        self.append(Some(key), count);
     }
 
-    pub(super) fn finish(&mut self) -> ArrayRef {
-        let values = Arc::new(StringArray::from(self.values.to_vec()));
-        let next = Vec::with_capacity(self.keys.values.len());
-        let keys = PrimitiveArray::<Int8Type>::new(
-            std::mem::replace(&mut self.keys.values, next).into(),
-            self.keys.validity.finish(),
-        );
-        Arc::new(DictionaryArray::new(keys, values))
+    fn append(&mut self, key: Option<u8>, count: usize) {
+        self.rows += count;
+        match self.runs.last_mut() {
+            Some((last, before)) if *last == key => *before += count,
+            _ => self.runs.push((key, count)),
+        }
+    }
+
+    pub(super) fn finish(&mut self, absent: &mut Absent) -> ArrayRef {
+        let rows = std::mem::take(&mut self.rows);
+        let array = match *self.runs {
+            [(Some(key), _)] => absent.labels((self.values, key), rows),
+            _ => {
+                let mut keys = Primitive::<i8>::with_capacity(rows);
+                for &(key, count) in &self.runs {
+                    match key {
+                        Some(key) => keys.extend_constant(key as i8, count),
+                        None => keys.append_nulls(count),
+                    }
+                }
+                dictionary(self.values, keys.into_array())
+            }
+        };
+        self.runs.clear();
+        array
     }
 }

@@ -243,12 +243,14 @@ impl Decoder {
         self.reports.clear();
         domain.lost += news.lost;
         domain.late += news.late;
-        domain.report += news.report;
         let (stats, counts) = (&mut self.stats, self.ledger.at(account));
-        stats.exporter_records_reported += news.report.records_reported;
-        stats.exporter_records_arrived += news.report.records_arrived;
-        stats.exporter_records_not_sent += news.report.records_not_sent;
-        stats.exporter_packets_ignored += news.report.packets_ignored;
+        if let Some(report) = news.report {
+            domain.report += report;
+            stats.exporter_records_reported += report.records_reported;
+            stats.exporter_records_arrived += report.records_arrived;
+            stats.exporter_records_not_sent += report.records_not_sent;
+            stats.exporter_packets_ignored += report.packets_ignored;
+        }
         if news.lost + news.late > 0 {
             // FF-SQ-06: who numbers messages against the standard loses messages.
             let counts_records = SequenceUnit::of(context.format) == Some(SequenceUnit::Records)

@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-use crate::batch::MessageContext;
+use crate::batch::{MessageContext, Run};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, SetLoss, Warning};
 use crate::plan::Piece;
 use crate::sequence::Volume;
-use crate::staging::{PlanId, RecordSpan};
+use crate::staging::PlanId;
 use crate::template::cache::{Lookup, Session};
 use crate::template::domain::WaitingSet;
 use crate::template::memory::{Taught, message_of_set};
@@ -29,7 +29,9 @@ pub(crate) enum Step {
         set: Range<usize>,
     },
     Records {
-        span: RecordSpan,
+        template_id: u16,
+        plan: PlanId,
+        records: usize,
         start: usize,
         octets: usize,
         pieces: Range<usize>,
@@ -134,16 +136,10 @@ impl<'d, 'p> Message<'d, 'p> {
             Lookup::Found(plan) => {
                 let first = self.pieces.len();
                 let (records, octets) = self.decoder.split(plan, set.body, &mut self.pieces)?;
-                let context = MessageContext {
-                    template_id: Some(set.id),
-                    ..self.context
-                };
                 Step::Records {
-                    span: RecordSpan {
-                        plan,
-                        records,
-                        context,
-                    },
+                    template_id: set.id,
+                    plan,
+                    records,
                     start: set.offset,
                     octets,
                     pieces: first..self.pieces.len(),
@@ -215,38 +211,43 @@ impl<'d, 'p> Message<'d, 'p> {
             payload,
             session,
             context,
-            mut steps,
+            steps,
             pieces,
             ..
         } = self;
+        let run = |template_id: u16, records: usize| Run {
+            records,
+            context: MessageContext {
+                template_id: Some(template_id),
+                ..context
+            },
+        };
         let mut new_templates = Vec::new();
         let mut counts = Counts::default();
         for step in &steps {
             if let Step::Records {
-                span,
+                template_id,
+                plan,
+                records,
                 start,
                 octets,
-                pieces: range,
+                pieces: ref range,
                 ..
-            } = step
+            } = *step
+                && decoder.kind(plan) == Some(RecordKind::Options)
             {
-                let body = &payload[*start..start + octets];
-                decoder.learn_from(
-                    Subject::Clock,
-                    span.plan,
-                    body,
-                    &pieces[range.clone()],
-                    span.run(),
-                );
+                let (body, pieces) = (&payload[start..start + octets], &pieces[range.clone()]);
+                let run = run(template_id, records);
+                decoder.learn_from(Subject::Clock, plan, body, pieces, run);
             }
         }
-        for step in steps.drain(..) {
-            match step {
+        for step in &steps {
+            match *step {
                 Step::Template {
                     template_id,
                     plan,
                     kind,
-                    set,
+                    ref set,
                 } => {
                     counts.template_records += 1;
                     decoder.count_template(kind);
@@ -261,31 +262,39 @@ impl<'d, 'p> Message<'d, 'p> {
                     if is_new {
                         new_templates.push(template_id);
                     }
-                    decoder.remember(&context, payload, set, Taught::Template(template_id));
+                    decoder.remember(
+                        &context,
+                        payload,
+                        set.clone(),
+                        Taught::Template(template_id),
+                    );
                 }
                 Step::Records {
-                    span,
+                    template_id,
+                    plan,
+                    records,
                     start,
                     octets,
-                    pieces: range,
-                    set,
+                    pieces: ref range,
+                    ref set,
                 } => {
-                    counts.data_records += span.records;
-                    match decoder.kind(span.plan) {
-                        Some(RecordKind::Data) => counts.flow_records += span.records,
+                    counts.data_records += records;
+                    let (body, pieces) = (&payload[start..start + octets], &pieces[range.clone()]);
+                    let run = run(template_id, records);
+                    match decoder.kind(plan) {
+                        Some(RecordKind::Data) => counts.flow_records += records,
                         Some(RecordKind::Options) => {
-                            let template_id = span.context.template_id.unwrap_or_default();
-                            decoder.remember(&context, payload, set, Taught::Options(template_id));
+                            let taught = Taught::Options(template_id);
+                            decoder.remember(&context, payload, set.clone(), taught);
+                            decoder.take_reports(plan, body, pieces, run);
                         }
                         _ => {}
                     }
-                    let (body, pieces) = (&payload[start..start + octets], &pieces[range]);
-                    decoder.take_reports(span.plan, body, pieces, span.run());
-                    decoder.append_records(span.plan, body, pieces, span.run());
+                    decoder.append_records(plan, body, pieces, run);
                 }
                 Step::Undecodable {
                     template_id,
-                    set,
+                    ref set,
                     why,
                 } => {
                     counts.undecoded_sets += 1;
@@ -301,7 +310,8 @@ impl<'d, 'p> Message<'d, 'p> {
                             if why == Lookup::Ambiguous {
                                 decoder.count_ambiguous(context.domain_index);
                             }
-                            let (message, set_start) = message_of_set(context.format, payload, set);
+                            let (message, set_start) =
+                                message_of_set(context.format, payload, set.clone());
                             let context = MessageContext {
                                 template_id: Some(template_id),
                                 ..context

@@ -47,7 +47,8 @@ pub(crate) struct News {
     pub(crate) lost: u64,
     /// Units that were counted as lost and were not.
     pub(crate) late: u64,
-    pub(crate) report: ExporterReport,
+    /// If the message brought reports that can be compared.
+    pub(crate) report: Option<ExporterReport>,
 }
 
 /// Loss so far, by one reading of what comes.
@@ -80,11 +81,17 @@ struct Stream {
 }
 
 impl Stream {
-    fn observe(&mut self, message: SequencedMessage<'_>) -> (SequenceEvent, ExporterReport) {
-        let mut news = ExporterReport::default();
-        for report in message.reports {
-            news += self.statistics.compare(report, self.arrived);
-        }
+    fn observe(
+        &mut self,
+        message: SequencedMessage<'_>,
+    ) -> (SequenceEvent, Option<ExporterReport>) {
+        let news = (!message.reports.is_empty()).then(|| {
+            let mut news = ExporterReport::default();
+            for report in message.reports {
+                news += self.statistics.compare(report, self.arrived);
+            }
+            news
+        });
         self.arrived += message.arrived;
         let SequencedMessage {
             sequence,
