@@ -129,7 +129,7 @@ impl Load {
     }
 
     /// Flow Records in them, as the generator counted.
-    pub(super) fn flows(&self) -> Option<u64> {
+    pub fn flows(&self) -> Option<u64> {
         self.flows
     }
 
