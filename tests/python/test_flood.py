@@ -12,20 +12,21 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from support import collecting
-from trials import assert_balance, get, rows_in, sized, trial, wait_until, watching
+from trials import assert_balance, counters_of, get, rows_in, sized, trial, wait_until, watching
 
 from flowfast.commands.bench.sockets import socket_state
 
 SECONDS = float(os.environ.get("FLOWFAST_FLOOD_SECONDS", sized("3", "60")))
 SOURCES = sized(2_000, 100_000)
-MEMORY_MIB = sized(512, 8192)
+MEMORY_MIB = sized(512, 4096)
+"""The bound that docs/guides/operate.md states for the default limits and two workers; and for the short flood's smaller ones."""
 NORMAL = 3
 """Exporters that behave."""
 DOMAIN = 4_000_000_007
 RECORDS = 10
 TEMPLATE = struct.pack(">HHHHHHHH", 2, 16, 300, 2, 8, 4, 1, 8)
-PUBLISHED_S = 1.5
-"""The list of exporters is published every second."""
+PUBLISHED_S = 1.0
+"""Counters are published every tenth of a second, if the machine has time for it."""
 LIMITS = """
 [limits]
 exporters = 1000
@@ -98,11 +99,6 @@ def normal_records(out: Path) -> list[int]:
     return sorted(found)
 
 
-def normal_decoded(address: str) -> int:
-    """Records of the normal exporters since they were last forgotten, if ever."""
-    return sum(each["records"] for each in json.loads(get(address, "/exporters")[1]) if each["domain"] == DOMAIN)
-
-
 @trial
 def test_a_flood_of_ten_times_what_is_sustained(tmp_path, figures):
     # FF-SEC-04, FF-RB-02, FF-RB-04.
@@ -126,14 +122,14 @@ def test_a_flood_of_ten_times_what_is_sustained(tmp_path, figures):
             assert get(address, "/metrics")[0] == get(address, "/exporters")[0] == 200
             # What was lost in the flood was lost. Now: the templates are still there, or come with their next refresh.
             time.sleep(PUBLISHED_S)
-            before = normal_decoded(address)
+            before = counters_of(address)["records_decoded"]
             normal.send_records()
             time.sleep(PUBLISHED_S)
-            at_once = normal_decoded(address) - before
+            at_once = counters_of(address)["records_decoded"] - before
             after_refresh = normal.sent
             normal.send_templates()
             normal.send_records()
-            wait_until(lambda: normal_decoded(address) == before + at_once + NORMAL * RECORDS)
+            wait_until(lambda: counters_of(address)["records_decoded"] >= before + at_once + NORMAL * RECORDS)
             normal.close()
             after_mib = watch.look().rss_mib
             socket_drops = socket_state(port).drops
@@ -142,6 +138,7 @@ def test_a_flood_of_ten_times_what_is_sustained(tmp_path, figures):
     figures(
         sustained_datagrams_per_s=round(rate),
         offered_datagrams_per_s=round(flooded["datagrams"] / flooded["seconds"]),
+        times_what_is_sustained=round(flooded["datagrams"] / flooded["seconds"] / rate, 1),
         datagrams_received=counters["datagrams_received"],
         kernel_drops=counters["kernel_drops"],
         exporters_evicted=counters["warnings"].get("exporter_evicted", 0),

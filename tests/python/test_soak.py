@@ -89,7 +89,14 @@ def test_half_the_lossless_rate_for_long_loses_nothing_and_grows_nowhere(tmp_pat
     warming = highest([look for look in watch.looks if look.at_s < warm_s])
     after = highest([look for look in watch.looks if look.at_s >= warm_s])
     names = ("rss_mib", "descriptors", "threads")
-    figures(rate=rate, seconds=SECONDS, records=sent, lost=sent - reaper.rows, files=reaper.files)
+    figures(
+        rate=rate,
+        sent_per_s=round(sent / (ended_s - begun_s)),
+        seconds=round(ended_s - begun_s),
+        records=sent,
+        lost=sent - reaper.rows,
+        files=reaper.files,
+    )
     figures(**{f"{name}_at_most_while_warming_up": round(most) for name, most in zip(names, warming, strict=True)})
     figures(**{f"{name}_at_most_after_that": round(most) for name, most in zip(names, after, strict=True)})
     assert after[0] <= warming[0] + GROWTH_MIB

@@ -101,7 +101,7 @@ def watching(pid: int, *, every_s: float, health: str | None = None) -> Iterator
 
 def get(address: str, page: str) -> tuple[int, bytes]:
     """A page of a collector: its status and content. Raises OSError if there is no answer."""
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=120)
     try:
         connection.request("GET", page)
         response = connection.getresponse()
