@@ -148,6 +148,8 @@ class Collector:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def exporter_count(self) -> int:
+        """How many `exporters` has; cheap, however many they are."""
     def fatal_datagrams(self) -> list[tuple[str, int, int, bytes]]:
         """(exporter, port, local port, payload) of datagrams that a decoder panicked on, at most a few of each worker."""
     def accounts(self) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ class Answer:
 OPENMETRICS = "application/openmetrics-text"
 
 Page = Callable[[str], Answer]
-"""Makes an answer, given the media type that is wanted: `OPENMETRICS` or empty. Calls of one endpoint never overlap."""
+"""Makes an answer, given the media type that is wanted: `OPENMETRICS` or empty. Calls of one page never overlap."""
 
 
 class Endpoint:
@@ -108,11 +108,12 @@ class Endpoint:
 
 
 class _Pages:
-    """The answers, made one at a time and not more often than `FRESH_S`."""
+    """The answers: of one page made one at a time, and not more often than `FRESH_S`. A page that takes long keeps no other waiting."""
 
     def __init__(self, pages: Mapping[str, Page]) -> None:
         self.names = tuple(pages)
         self._pages = pages
+        self._making = {name: threading.Lock() for name in pages}
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], tuple[float, Answer]] = {}
 
@@ -122,12 +123,19 @@ class _Pages:
         page = self._pages.get(path)
         if page is None:
             return None
+        with self._making[path]:
+            if (answer := self._fresh(path, accept)) is None:
+                answer = page(accept)
+                with self._lock:
+                    self._made[path, accept] = (monotonic(), answer)
+            return answer
+
+    def _fresh(self, path: str, accept: str) -> Answer | None:
+        """What was made a moment ago; what is older is forgotten, of every page."""
         with self._lock:
             now_s = monotonic()
             self._made = {key: made for key, made in self._made.items() if now_s - made[0] < FRESH_S}
-            if (made := self._made.get((path, accept))) is None:
-                made = self._made[path, accept] = (now_s, page(accept))
-            return made[1]
+            return self._made[path, accept][1] if (path, accept) in self._made else None
 
 
 class _Server(ThreadingHTTPServer):

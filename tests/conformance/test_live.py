@@ -81,6 +81,7 @@ def collect(datagrams: list[livetraffic.Sent], *, workers: int, rate: float = 0,
     watch.join()
     sender.join(5)
     run.stats, run.exporters = collector.stats(), collector.exporters()
+    assert collector.exporter_count() == len(run.exporters)
     collector.close()
     return run
 

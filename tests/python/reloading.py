@@ -1,4 +1,4 @@
-"""A collector that is reloaded again and again under load: what the ordinary test does ten times and the soak test a hundred times."""
+"""A collector that is reloaded again and again under load: what the ordinary test does ten times and `make soak` a hundred times."""
 
 import itertools
 import os
@@ -21,8 +21,9 @@ def settings(directory: Path, targets: list[str], journal: str = "off", **more: 
     return "[collect]\n" + "\n".join([*lines, *(f"{name} = {value!r}" for name, value in more.items())]) + "\n"
 
 
-def reload_under_load(directory: Path, times: int, *, journal: str = "off") -> None:
-    """Change targets, rotation and what happens when full, and rotate, while flows come; then assert that each is there once.
+def reload_under_load(directory: Path, times: int, *, journal: str = "off") -> int:
+    """Change targets, rotation and what happens when full, and rotate, while flows come; then assert that each is there once. Gives how
+    many came.
 
     With a journal the rotating targets stay the same: its segments are decoded into these. The template is sent once, before the first
     reload: every datagram after it depends on what the decoder remembers.
@@ -80,3 +81,4 @@ def reload_under_load(directory: Path, times: int, *, journal: str = "off") -> N
     assert found == [(expected, expected // RECORDS)]
     assert not list(directory.rglob("*.tmp"))
     assert not list(directory.rglob("journal/*-*-*-*.pcap"))  # every segment has been committed
+    return expected

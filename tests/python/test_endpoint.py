@@ -93,6 +93,26 @@ def test_an_answer_is_made_again_only_when_it_is_old(served):
     assert made[-1] == endpoint.OPENMETRICS
 
 
+def test_a_page_that_takes_long_keeps_no_other_waiting():
+    gate = threading.Event()
+
+    def slow(_):
+        gate.wait(10)
+        return Answer.text("at last")
+
+    with Endpoint(HttpAddress("127.0.0.1", 0), {"/slow": slow, "/healthz": lambda _: Answer.text("ok")}) as it:
+        said = []
+        waiting = [threading.Thread(target=lambda: said.append(get(it.address.port, "/slow")[1])) for _ in range(2)]
+        for each in waiting:
+            each.start()
+        assert get(it.address.port, "/healthz")[:2] == (200, b"ok\n")
+        assert not said
+        gate.set()
+        for each in waiting:
+            each.join()
+        assert said == [b"at last\n"] * 2
+
+
 @pytest.mark.parametrize(
     "octets",
     [

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import collecting, netflow5, send
+from trials import sized, trial
 
-ROUNDS = int(os.environ.get("FLOWFAST_SOAK_ROUNDS", "4"))
-"""How often a process is killed: `make soak` asks for more."""
+ROUNDS = int(os.environ.get("FLOWFAST_SOAK_ROUNDS", sized("4", "50")))
+"""How often a process is killed."""
 RECORDS = 10
 IPFIX_HEADER = struct.Struct(">HHIII")
 TEMPLATE = IPFIX_HEADER.pack(10, 32, 1_790_000_000, 0, 7) + struct.pack(">HHHHHHHH", 2, 16, 256, 2, 8, 4, 1, 8)
@@ -101,8 +102,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@trial
 @pytest.mark.parametrize("targets", [("parquet",), ("parquet", "arrow")])
-def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, targets):
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, targets, figures):
     moments = random.Random(7)
     port, first, owed = free_port(), 1000, set()
     flags = [flag for kind in targets for flag in ("--to", f"{kind}:{tmp_path}/{kind}")]
@@ -128,6 +130,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, targets):
             time.sleep(0.1)
         running.stop()
     found = written(out)
+    figures(rounds=ROUNDS, records_journaled=len(owed), records_written=found.total(), lost=len(owed - found.keys()))
     assert not owed - found.keys()
     assert max(found.values()) == 1
     assert len(owed) > ROUNDS * 1000

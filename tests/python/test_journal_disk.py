@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from support import collecting, run, send
 from test_journal import RECORDS, TEMPLATE, free_port, identities, ipfix, netflow5_of, packets, written
+from trials import counters_of, wait_until
 
 from flowfast import files, journal, journal_disk
 from flowfast.commands.collect import open_collector
@@ -95,13 +96,6 @@ class InProcess:
     def wait_for(self, counter: str, value: int) -> None:
         """Until a counter has reached a value."""
         wait_until(lambda: self.collector.stats()[counter] >= value)
-
-
-def wait_until(condition, timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def recover(out: Path) -> None:
@@ -292,6 +286,43 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path, full):
         if full == "output":
             assert lost == 0, "the journal had it all"
         assert {1000, 1000 + RECORDS * sent - 1} <= found.keys()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+def test_templates_that_found_the_disk_full_are_kept_once_it_is_freed(tmp_path):
+    port = free_port()
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        directory, ballast = disk / "journal", disk / "ballast"
+        out = tmp_path / "out"
+        flags = ("--listen", f"udp://127.0.0.1:{port}", "--to", f"parquet:{out}", "--rotate", "1s", "--journal-dir", str(directory))
+        with collecting(*flags, "--http", "127.0.0.1:0") as running:
+            address = running.wait_for("serving")["address"]
+            running.wait_for("writing")
+            send(port, [netflow5_of(500)])
+            kept = directory / "templates-0.pcap"
+            wait_until(kept.exists)
+            before = kept.read_bytes()
+            ballast.write_bytes(bytes(os.statvfs(disk).f_bfree * os.statvfs(disk).f_bsize))
+            send(port, [TEMPLATE, ipfix(1000)])
+            wait_until(lambda: counters_of(address)["journal_errors"])
+            assert kept.read_bytes() == before, "what was kept is not given up for what cannot be written"
+            ballast.unlink()
+
+            def is_kept() -> bool:
+                send(port, [netflow5_of(2000)])
+                return kept.read_bytes() != before
+
+            wait_until(is_kept)
+            running.process.kill()
+            running.process.wait()
+        (each,) = json.loads(run("templates", directory, "--json").stdout)
+        assert (each["exporter"], each["template_id"]) == ("127.0.0.1", 256)
+        with collecting(*flags) as running:
+            running.wait_for("writing")
+            send(port, [ipfix(3000)])
+            wait_until(lambda: 3000 in written(out))
+            running.stop()
+    assert {1000, 3000} <= written(out).keys()
 
 
 def test_templates_are_listed(tmp_path):

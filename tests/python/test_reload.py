@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import time
 
@@ -6,6 +7,7 @@ import polars as pl
 import pytest
 from reloading import reload_under_load, settings
 from support import collecting, netflow5, send
+from trials import sized, trial
 
 from flowfast.config import Settings
 from flowfast.reload import LIVE, plan
@@ -13,9 +15,11 @@ from flowfast.reload import LIVE, plan
 LOOPBACK = ("--listen", "udp://127.0.0.1:0")
 
 
+@trial
 @pytest.mark.parametrize("journal", ["off", "on"])
-def test_ten_reloads_under_load_lose_nothing(journal, tmp_path):
-    reload_under_load(tmp_path, 10, journal=journal)
+def test_reloads_under_load_lose_nothing(journal, tmp_path, figures):
+    reloads = int(os.environ.get("FLOWFAST_RELOADS", sized("10", "100")))
+    figures(reloads=reloads, records=reload_under_load(tmp_path, reloads, journal=journal), lost=0)
 
 
 def test_with_a_journal_the_rotating_targets_stay(tmp_path):

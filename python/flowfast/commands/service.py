@@ -161,7 +161,7 @@ class Service:
 
     def snapshot(self) -> Snapshot:
         """The sums of the status line."""
-        return Snapshot.take(time.monotonic(), self.collector.stats(), len(self.collector.exporters()), self.accounts)
+        return Snapshot.take(time.monotonic(), self.collector.stats(), self.collector.exporter_count(), self.accounts)
 
     def pages(self) -> dict[str, Page]:
         """What is served over HTTP."""

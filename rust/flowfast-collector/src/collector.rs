@@ -241,6 +241,11 @@ impl Collector {
         self.consumer.exporters()
     }
 
+    /// How many [`Self::exporters`] tells of, without making the list.
+    pub fn exporter_count(&self) -> usize {
+        self.consumer.exporter_count()
+    }
+
     /// Datagrams that decoders panicked on, a few of each worker.
     pub fn fatal_datagrams(&self) -> Vec<FatalDatagram> {
         self.consumer.fatal_datagrams()

@@ -154,6 +154,14 @@ impl Consumer {
         lists.iter().flat_map(|list| list.iter().cloned()).collect()
     }
 
+    /// How many [`Self::exporters`] tells of, without making the list.
+    pub(crate) fn exporter_count(&self) -> usize {
+        self.boards
+            .iter()
+            .map(|board| board.exporters().len())
+            .sum()
+    }
+
     /// Datagrams that decoders panicked on, a few of each worker.
     pub(crate) fn fatal_datagrams(&self) -> Vec<FatalDatagram> {
         self.boards

@@ -195,6 +195,11 @@ impl Collector {
         exporters_list(py, &self.0.exporters())
     }
 
+    /// How many `exporters` has; cheap, however many they are.
+    fn exporter_count(&self) -> usize {
+        self.0.exporter_count()
+    }
+
     /// (exporter, port, local port, payload) of datagrams that a decoder panicked on, at most a few of each worker.
     fn fatal_datagrams(&self) -> Vec<(String, u16, u16, Cow<'static, [u8]>)> {
         let told = |each: FatalDatagram| {

@@ -3,7 +3,7 @@
 use flowfast_collector::Counters;
 use flowfast_decode::{AccountSummary, ExporterReport, ExporterSummary, SampleTotals};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyString};
 
 /// By name: a number, or for families a dictionary of numbers by label.
 pub(crate) fn counters_dict<'py>(
@@ -58,7 +58,7 @@ pub(crate) fn accounts_list<'py>(
     Ok(list)
 }
 
-/// One dictionary a row.
+/// One dictionary a row. There may be very many: their keys, and words that are few, are shared.
 pub(crate) fn exporters_list<'py>(
     py: Python<'py>,
     exporters: &[ExporterSummary],
@@ -66,30 +66,43 @@ pub(crate) fn exporters_list<'py>(
     let list = PyList::empty(py);
     for exporter in exporters {
         let dict = PyDict::new(py);
-        dict.set_item("exporter", exporter.exporter.to_string())?;
-        dict.set_item("format", exporter.format)?;
-        dict.set_item("domain", exporter.domain)?;
-        dict.set_item("datagrams", exporter.datagrams)?;
-        dict.set_item("records", exporter.records)?;
-        dict.set_item("lost", exporter.lost)?;
-        dict.set_item("late", exporter.late)?;
-        dict.set_item("lost_unit", exporter.lost_unit)?;
-        dict.set_item("templates", exporter.templates)?;
-        dict.set_item("last_seen_ns", exporter.last_seen_ns)?;
+        set_shared(&dict, "exporter", exporter.exporter.to_string())?;
+        set_shared(&dict, "format", PyString::intern(py, exporter.format))?;
+        set_shared(&dict, "domain", exporter.domain)?;
+        set_shared(&dict, "datagrams", exporter.datagrams)?;
+        set_shared(&dict, "records", exporter.records)?;
+        set_shared(&dict, "lost", exporter.lost)?;
+        set_shared(&dict, "late", exporter.late)?;
+        set_shared(&dict, "lost_unit", PyString::intern(py, exporter.lost_unit))?;
+        set_shared(&dict, "templates", exporter.templates)?;
+        set_shared(&dict, "last_seen_ns", exporter.last_seen_ns)?;
         for (name, value) in reported(&exporter.report)
             .into_iter()
             .chain(sampled(&exporter.samples))
         {
-            dict.set_item(name, value)?;
+            set_shared(&dict, name, value)?;
         }
-        dict.set_item("clock_ahead_ms", exporter.clock_ahead_ms)?;
-        dict.set_item("sampling_source", exporter.sampling_source)?;
-        dict.set_item("sets_waiting", exporter.sets_waiting)?;
-        dict.set_item("templates_redefined", exporter.templates_redefined)?;
-        dict.set_item("sets_ambiguous", exporter.sets_ambiguous)?;
+        set_shared(&dict, "clock_ahead_ms", exporter.clock_ahead_ms)?;
+        set_shared(
+            &dict,
+            "sampling_source",
+            PyString::intern(py, exporter.sampling_source),
+        )?;
+        set_shared(&dict, "sets_waiting", exporter.sets_waiting)?;
+        set_shared(&dict, "templates_redefined", exporter.templates_redefined)?;
+        set_shared(&dict, "sets_ambiguous", exporter.sets_ambiguous)?;
         list.append(dict)?;
     }
     Ok(list)
+}
+
+/// Sets an item whose key is one string for all dictionaries.
+fn set_shared<'py>(
+    dict: &Bound<'py, PyDict>,
+    key: &str,
+    value: impl IntoPyObject<'py>,
+) -> PyResult<()> {
+    dict.set_item(PyString::intern(dict.py(), key), value)
 }
 
 fn reported(report: &ExporterReport) -> [(&'static str, u64); 11] {
