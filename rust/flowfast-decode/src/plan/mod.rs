@@ -169,6 +169,8 @@ pub(crate) struct DecodePlan {
     pub(crate) reverse: Option<ReversePlan>,
     /// Records have lists: they are not staged, for what their lists mean depends on the templates of the moment.
     pub(crate) has_lists: bool,
+    /// Fields of which each value tells whether it is legal: lists, and fixed-length types sent with a variable length.
+    pub(crate) told_by_value: Box<[(FieldSource, AbstractDataType)]>,
     /// Has elements that are in no registry: their exporter may tell their types (RFC 5610).
     pub(crate) has_unknown: bool,
     /// What options data tells of the types of elements, if it tells any.
@@ -249,6 +251,22 @@ impl<'a> Layout<'a> {
                 _ => None,
             }
         })
+    }
+
+    /// Fields whose length, or what is in them, may be illegal in one record and legal in the next.
+    pub(crate) fn told_by_value(&self) -> Box<[(FieldSource, AbstractDataType)]> {
+        let fields = self.values().filter_map(|(_, element, length, source)| {
+            let data_type = self.definition.describe(element)?.data_type;
+            let is_told = match data_type {
+                AbstractDataType::OctetArray | AbstractDataType::String => false,
+                _ => {
+                    length == VARIABLE
+                        || matches!(natural(data_type, length), Some((_, Convert::List(_))))
+                }
+            };
+            is_told.then_some((source, data_type))
+        });
+        fields.collect()
     }
 
     fn source(&self, id: u32) -> Option<FieldSource> {
