@@ -122,8 +122,8 @@ class Settings(BaseModel):
     )
     strict_lengths: bool = Field(
         default=False,
-        description="An IPFIX message is malformed if a field has a length that its type does not allow, or a list does not fill its field; "
-        "without this, the octets of such a field are kept.",
+        description="An IPFIX message is malformed if a field has a length that its type does not allow or a list does not fill its field. "
+        "Without this, the octets of such a field are kept.",
     )
     lenient: bool = Field(
         default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
