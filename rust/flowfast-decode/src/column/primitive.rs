@@ -123,6 +123,17 @@ impl Keys {
         self.keys.extend_constant(key as i8, count);
     }
 
+    /// Appends a key, or a null, for each of them; `values` is the same list in every call.
+    pub(crate) fn extend_optional(
+        &mut self,
+        values: &'static [&'static str],
+        keys: impl Iterator<Item = Option<u8>>,
+    ) {
+        self.values = values;
+        self.keys
+            .extend_optional(keys.map(|key| key.map(|key| key as i8)));
+    }
+
     pub(super) fn finish(&mut self) -> ArrayRef {
         let values = Arc::new(StringArray::from(self.values.to_vec()));
         let next = Vec::with_capacity(self.keys.values.len());

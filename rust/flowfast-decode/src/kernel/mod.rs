@@ -26,7 +26,9 @@ pub(crate) use lists::check_list;
 use field::{append_field, append_time};
 use flattened::append_from_lists;
 use lists::append_lists;
-use several::{append_either, append_icmp_in_port, append_names, append_sampling, label_stack};
+use several::{
+    append_either, append_icmp_in_port, append_names, append_sampling, label_stack, port_range_size,
+};
 use time::{Uptimes, append_uptimes, eras, signed_offset};
 
 /// How records become columns. All kernels give bit-identical rows (FF-ORD-06).
@@ -353,6 +355,27 @@ fn execute_op(
             source,
             ref fields,
         } => append_sampling(table, tile, rate, source, fields, around),
+        Op::Enumerated {
+            column,
+            source,
+            mask,
+            of,
+        } => {
+            if let Some(Column::Keys(column)) = table.field(column) {
+                let keys = (0..tile.records).map(|record| {
+                    let (value, too_wide) = be_uint(tile.field(record, source));
+                    of.find(value & mask).filter(|_| !too_wide)
+                });
+                column.extend_optional(of.names, keys);
+            }
+        }
+        Op::PortRangeSize { column, fields } => {
+            if let Some(Column::U16(column)) = table.field(column) {
+                column.extend_optional(
+                    (0..tile.records).map(|record| port_range_size(tile, record, fields)),
+                );
+            }
+        }
         Op::Name { column, of, id } => append_names(table, tile, column, of, id, around, stats),
     }
 }

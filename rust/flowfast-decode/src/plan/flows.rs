@@ -2,9 +2,9 @@
 
 use arrow_schema::{DataType, TimeUnit};
 
-use super::{Edge, FamilyValue, FieldSource, Layout, ListColumn, Op, SamplingFields};
+use super::{Edge, FamilyValue, FieldSource, Layout, ListColumn, Op, PortRange, SamplingFields};
 use crate::convert::{Convert, TimeFormat, UNSIGNED};
-use crate::element::ElementId;
+use crate::element::{ElementId, Enumeration};
 use crate::schema::{FlowColumn, Value};
 use crate::template::options::{Naming, RateFields};
 
@@ -33,6 +33,8 @@ pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> 
                 convert: UNSIGNED,
             })
         }),
+        Value::Enumerated(of) => enumerated(layout, column, flow, of),
+        Value::PortRangeSize => port_range_size(layout, column),
         Value::Name(of) => name(layout, column, flow, of),
         Value::Text | Value::Octets => flow.feeds.iter().find_map(|feed| {
             let (source, _, _, convert) = layout.legal(feed.element)?;
@@ -105,6 +107,42 @@ fn unsigned(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op>
             convert,
         })
     })
+}
+
+fn enumerated(
+    layout: &Layout<'_>,
+    column: usize,
+    flow: &FlowColumn,
+    of: &'static Enumeration,
+) -> Option<Op> {
+    let Op::Field {
+        source,
+        convert: Convert::Unsigned { mask, .. },
+        ..
+    } = unsigned(layout, column, flow)?
+    else {
+        return None;
+    };
+    Some(Op::Enumerated {
+        column,
+        source,
+        mask,
+        of,
+    })
+}
+
+/// RFC 8158 section 5.5; FF-NAT-03.
+fn port_range_size(layout: &Layout<'_>, column: usize) -> Option<Op> {
+    let field = |id| {
+        let (source, _, _, convert) = layout.legal(ElementId::iana(id))?;
+        matches!(convert, Convert::Unsigned { .. }).then_some(source)
+    };
+    let fields = PortRange {
+        size: field(364),
+        ends: field(361).zip(field(362)),
+        step: field(363),
+    };
+    (fields.size.is_some() || fields.ends.is_some()).then_some(Op::PortRangeSize { column, fields })
 }
 
 /// The name in the record itself, or of what the record refers to by a number.

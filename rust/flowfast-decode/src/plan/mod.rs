@@ -9,7 +9,7 @@ mod values;
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::convert::{Convert, natural};
-use crate::element::{AbstractDataType, ElementId, PADDING_OCTETS};
+use crate::element::{AbstractDataType, ElementId, Enumeration, PADDING_OCTETS};
 use crate::schema::{Feed, SAMPLING_SOURCES, Value};
 use crate::template::options::{Naming, OptionsFields, RateFields};
 use crate::template::types::TypeFields;
@@ -92,12 +92,29 @@ pub(crate) enum Op {
         source: Option<usize>,
         fields: Box<SamplingFields>,
     },
+    /// The name of a number.
+    Enumerated {
+        column: usize,
+        source: FieldSource,
+        mask: u64,
+        of: &'static Enumeration,
+    },
+    /// How many ports a range has.
+    PortRangeSize { column: usize, fields: PortRange },
     /// What the exporter calls what a field refers to, as of the record's time (FF-EN-01).
     Name {
         column: usize,
         of: Naming,
         id: FieldSource,
     },
+}
+
+/// Fields of a range of ports (RFC 8158 section 5.5): 361 to 364.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PortRange {
+    pub(crate) size: Option<FieldSource>,
+    pub(crate) ends: Option<(FieldSource, FieldSource)>,
+    pub(crate) step: Option<FieldSource>,
 }
 
 /// A field that is a list.
