@@ -87,6 +87,9 @@ pub(crate) fn exporters_list<'py>(
         dict.set_item("sets_waiting", exporter.sets_waiting)?;
         dict.set_item("templates_redefined", exporter.templates_redefined)?;
         dict.set_item("sets_ambiguous", exporter.sets_ambiguous)?;
+        let unknown = exporter.unknown_elements.iter();
+        let unknown = unknown.map(|(port, element)| (*port, element.pen, element.id));
+        dict.set_item("unknown_elements", unknown.collect::<Vec<_>>())?;
         list.append(dict)?;
     }
     Ok(list)
