@@ -25,10 +25,16 @@ class Decoded:
 
 
 def decode(
-    datagrams: Iterable[Datagram], schema: str, *, columns: Sequence[str] = ("standard",), lenient: bool = False, flush_every: int = 0
+    datagrams: Iterable[Datagram],
+    schema: str,
+    *,
+    columns: Sequence[str] = ("standard",),
+    strict_lengths: bool = False,
+    lenient: bool = False,
+    flush_every: int = 0,
 ) -> Decoded:
     """Give the datagrams to a `Decoder`, with their own receive times."""
-    decoder = _core.Decoder(schema=schema, columns=columns, lenient=lenient)
+    decoder = _core.Decoder(schema=schema, columns=columns, strict_lengths=strict_lengths, lenient=lenient)
     batches = []
     for number, datagram in enumerate(datagrams, 1):
         decoder.decode(datagram.payload, datagram.source, datagram.source_port, local_port=datagram.port, time_received_ns=datagram.time_ns)

@@ -60,6 +60,7 @@ pub(crate) enum Value {
     U32,
     U64,
     Address,
+    OriginalExporter,
     PrefixLength,
     Mac,
     Text,
@@ -144,6 +145,7 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("type", "where from", Minimal, FormatName, &[], "Format and version: netflow_v5, netflow_v9, ipfix, ..."),
         column("time_received", "where from", Minimal, TimeReceived, &[], "When the datagram was received, microseconds UTC"),
         column("sampler_address", "where from", Minimal, Exporter, &[], "Address of the Exporter: as seen by the socket; of sFlow, the agent address"),
+        column("original_exporter", "where from", Full, OriginalExporter, &[of(403), of(404), of(130), of(131)], "Exporter that a mediator or proxy names in the record (RFC 7119), else the one that names itself"),
         column("observation_domain_id", "where from", Standard, Domain, &[], "Observation Domain (RFC 7011); v9 Source ID; v5-v8 engine type * 256 + engine id; sFlow v5 sub-agent id"),
         column("sequence_num", "where from", Standard, Sequence, &[], "Sequence number of the message, in the format's own unit"),
         column("template_id", "where from", Standard, TemplateId, &[], "Template the record was decoded with; null for v1-v8 and sFlow"),
@@ -253,7 +255,9 @@ impl FlowColumn {
             Value::TimeReceived | Value::FlowStart | Value::FlowEnd => {
                 DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
             }
-            Value::Exporter | Value::Address => DataType::FixedSizeBinary(16),
+            Value::Exporter | Value::Address | Value::OriginalExporter => {
+                DataType::FixedSizeBinary(16)
+            }
             Value::Domain | Value::Sequence | Value::U32 | Value::SamplingRate => DataType::UInt32,
             Value::TemplateId | Value::U16 | Value::EtherType | Value::PortRangeSize => {
                 DataType::UInt16
@@ -271,7 +275,7 @@ impl FlowColumn {
     /// The Arrow field, with `flowfast.semantic` where the type alone does not say how to show it.
     pub(crate) fn field(&self) -> Field {
         let semantic = match self.value {
-            Value::Exporter | Value::Address => Some("ip"),
+            Value::Exporter | Value::Address | Value::OriginalExporter => Some("ip"),
             Value::Mac => Some("mac"),
             _ => None,
         };
