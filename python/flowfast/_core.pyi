@@ -76,7 +76,14 @@ class Decoder:
     """Decodes datagrams from anywhere. Not thread-safe; one exporter's datagrams belong in one decoder."""
 
     def __new__(
-        cls, *, schema: str = "flows", columns: Sequence[str] = ..., lenient: bool = False, biflow: str = "keep", kernel: str = "auto"
+        cls,
+        *,
+        schema: str = "flows",
+        columns: Sequence[str] = ...,
+        strict_lengths: bool = False,
+        lenient: bool = False,
+        biflow: str = "keep",
+        kernel: str = "auto",
     ) -> Self:
         """`columns`: groups, column names, element names and `pen:id`; the group `standard` if not given.
 
@@ -102,6 +109,7 @@ class Collector:
         inherited: Sequence[tuple[int, str]] = (),
         schema: str = "flows",
         columns: Sequence[str] = ...,
+        strict_lengths: bool = False,
         lenient: bool = False,
         biflow: str = "keep",
         rcvbuf: int = 0,
@@ -181,6 +189,7 @@ class Replay:
         ports: Sequence[int] = (),
         schema: str = "flows",
         columns: Sequence[str] = ...,
+        strict_lengths: bool = False,
         lenient: bool = False,
         biflow: str = "keep",
         workers: int = 1,

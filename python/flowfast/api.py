@@ -30,6 +30,7 @@ def read(
     table: str | None = None,
     ports: Sequence[int] = (),
     workers: int = 1,
+    strict_lengths: bool = False,
     lenient: bool = False,
     biflow: str = "keep",
 ) -> "Capture":
@@ -37,8 +38,9 @@ def read(
 
     `schema` is `flows` or `wire`; `columns` are names, groups (`minimal`, `standard`, `full`) or elements of the registry, by
     default `standard`; `table` picks one table of the `wire` schema; `ports` restricts to UDP destination ports; `workers` is the
-    number of decoding threads; `lenient` keeps the sets before the fault of a malformed message; `biflow` is
-    `keep` or `split`, which makes a row of each direction of a biflow. Raises UsageError and InputError.
+    number of decoding threads; `strict_lengths` makes IPFIX messages malformed whose fields have illegal lengths or whose lists do
+    not fill their fields; `lenient` keeps the sets before the fault of a malformed message; `biflow` is `keep` or `split`, which makes a
+    row of each direction of a biflow. Raises UsageError and InputError.
     """
     paths = [path] if isinstance(path, str | PathLike) else list(path)
     if not paths:
@@ -52,6 +54,7 @@ def read(
         schema=schema,
         columns=_columns(schema, columns),
         workers=workers,
+        strict_lengths=strict_lengths,
         lenient=lenient,
         biflow=biflow,
     )
@@ -66,6 +69,7 @@ def listen(
     workers: int = 1,
     rcvbuf: int | str = "32M",
     when_full: str = "drop",
+    strict_lengths: bool = False,
     lenient: bool = False,
     biflow: str = "keep",
 ) -> "Listener":
@@ -85,6 +89,7 @@ def listen(
                 [each.resolve(workers) for each in uris],
                 schema=schema,
                 columns=names,
+                strict_lengths=strict_lengths,
                 lenient=lenient,
                 biflow=biflow,
                 rcvbuf=parse_octets(rcvbuf),

@@ -43,6 +43,7 @@ Schema = Annotated[str | None, typer.Option("--schema", metavar="flows|wire", he
 Columns = Annotated[
     list[str] | None, typer.Option(metavar="NAMES", help=f"{_help('columns')} Repeatable, or with commas. Default: standard.")
 ]
+StrictLengths = Annotated[bool | None, typer.Option("--strict-lengths", help=_help("strict_lengths"))]
 Lenient = Annotated[bool | None, typer.Option("--lenient", help=_help("lenient"))]
 Biflow = Annotated[str | None, typer.Option("--biflow", metavar="keep|split", help=f"{_help('biflow')} Default: keep.")]
 
@@ -77,6 +78,7 @@ def collect_command(
     journal_size: Annotated[str | None, typer.Option(metavar="SIZE", help=f"{_help('journal_size')} Default: 16G.")] = None,
     allow: Annotated[list[str] | None, typer.Option(metavar="NETWORK", help=f"{_help('allow')} Repeatable.")] = None,
     deny: Annotated[list[str] | None, typer.Option(metavar="NETWORK", help=f"{_help('deny')} Repeatable.")] = None,
+    strict_lengths: StrictLengths = None,
     lenient: Lenient = None,
     http: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"{_help('http')} Default: {HTTP_DEFAULT}.")] = None,
     biflow: Biflow = None,
@@ -96,6 +98,7 @@ def collect_command(
         "journal-size": journal_size,
         "allow": allow or None,
         "deny": deny or None,
+        "strict-lengths": strict_lengths,
         "lenient": lenient,
         "http": http,
         "biflow": biflow,
@@ -118,6 +121,7 @@ def convert_command(
     rotate: Annotated[
         str, typer.Option(metavar="DURATION", help="How much time of the capture a rotating file holds; it must divide an hour.")
     ] = "1h",
+    strict_lengths: StrictLengths = None,
     lenient: Lenient = None,
     biflow: Biflow = None,
 ) -> int:
@@ -128,6 +132,7 @@ def convert_command(
         "columns": columns or None,
         "workers": workers,
         "rotate": rotate,
+        "strict-lengths": strict_lengths,
         "lenient": lenient,
         "biflow": biflow,
     }

@@ -79,6 +79,7 @@ class Decoding(TypedDict):
 
     schema: str
     columns: Sequence[str]
+    strict_lengths: bool
     lenient: bool
     biflow: str
 
@@ -118,6 +119,11 @@ class Settings(BaseModel):
         default="drop",
         description="What to do when a target is slower than the flows: `drop` its rows and count them, or `block`, "
         "which moves the loss to the kernel.",
+    )
+    strict_lengths: bool = Field(
+        default=False,
+        description="An IPFIX message is malformed if a field has a length that its type does not allow or a list does not fill its field. "
+        "Without this, the octets of such a field are kept.",
     )
     lenient: bool = Field(
         default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
@@ -166,7 +172,13 @@ class Settings(BaseModel):
     @property
     def decoding(self) -> Decoding:
         """How datagrams become rows, as everything in the core takes it that decodes."""
-        return {"schema": self.schema_, "columns": self.columns, "lenient": self.lenient, "biflow": self.biflow}
+        return {
+            "schema": self.schema_,
+            "columns": self.columns,
+            "strict_lengths": self.strict_lengths,
+            "lenient": self.lenient,
+            "biflow": self.biflow,
+        }
 
     @property
     def keeps_ledger(self) -> bool:

@@ -88,6 +88,8 @@ LABELS: dict[str, dict[str, str]] = {
         "template_id": "A template id below 256.",
         "scope_count": "An options template without a scope, or with more scopes than fields.",
         "variable_overrun": "A variable-length field longer than the rest of its set.",
+        "field_length": "With `strict-lengths`, a field of a length that its type does not allow.",
+        "list_malformed": "With `strict-lengths`, a list whose values do not fill it.",
         "agent_address_type": "An sFlow agent address of an unknown type.",
         "sample_overrun": "An sFlow sample longer than the rest of its datagram.",
         "sample_length": "An sFlow sample too short for what it is.",

@@ -11,9 +11,12 @@ from prometheus_client.exposition import choose_encoder
 from flowfast._core import __version__
 from flowfast.counters import COUNTERS, LABELS, Stats, is_gauge
 from flowfast.pipeline import SinkRunner
+from flowfast.unknown import sessions_by_element
 
 MAX_EXPORTERS = 1000
 """Exporters that have series of their own."""
+MAX_UNKNOWN_ELEMENTS = 500
+"""Elements in no registry that have series of their own."""
 MAX_DOMAINS = 2000
 """Observation Domains that have series of their own."""
 
@@ -97,6 +100,12 @@ class Metrics:
             "Templates known.",
             ["exporter"],
             (([key], n) for key, n in _sum(shown, lambda each: each["exporter"], "templates").items()),
+        )
+        yield _gauge(
+            "unknown_elements",
+            "Transport Sessions whose templates have an element that is in no registry.",
+            ["pen", "id"],
+            (([str(pen), str(element)], n) for (pen, element), n in sessions_by_element(exporters, MAX_UNKNOWN_ELEMENTS)),
         )
         by_age = sorted(shown, key=lambda each: each["last_seen_ns"])
         delays = {each["exporter"]: -each["clock_ahead_ms"] / 1000 for each in by_age if each["clock_ahead_ms"] is not None}

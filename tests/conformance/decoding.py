@@ -1,7 +1,7 @@
 """flowfast's rows as plain values: what `oracle.values` and `oracle.flows` have on the other side."""
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,9 +24,17 @@ class Decoded:
     stats: dict[str, Any]
 
 
-def decode(datagrams: Iterable[Datagram], schema: str, *, lenient: bool = False, flush_every: int = 0) -> Decoded:
+def decode(
+    datagrams: Iterable[Datagram],
+    schema: str,
+    *,
+    columns: Sequence[str] = ("standard",),
+    strict_lengths: bool = False,
+    lenient: bool = False,
+    flush_every: int = 0,
+) -> Decoded:
     """Give the datagrams to a `Decoder`, with their own receive times."""
-    decoder = _core.Decoder(schema=schema, lenient=lenient)
+    decoder = _core.Decoder(schema=schema, columns=columns, strict_lengths=strict_lengths, lenient=lenient)
     batches = []
     for number, datagram in enumerate(datagrams, 1):
         decoder.decode(datagram.payload, datagram.source, datagram.source_port, local_port=datagram.port, time_received_ns=datagram.time_ns)

@@ -4,7 +4,7 @@ import random
 import struct
 
 import pytest
-from decoding import counted, decode, flows, session, wire
+from decoding import counted, decode, flows, plain_address, session, wire
 
 from oracle.exporter import (
     EXPORT_S,
@@ -156,6 +156,34 @@ def test_repeated_elements() -> None:
         "sourceIPv4Address": "10.0.0.1", "sourceIPv4Address_2": "10.0.0.2", "selectorId": 1, "selectorId_2": 2, "selectorId_3": 3,
         "mibObjectValueInteger": -5, "mibObjectValueInteger_2": 6, "mibObjectValueGauge": 7,
     }  # fmt: skip
+
+
+def test_original_exporters() -> None:
+    """FF-Q-10: RFC 7119: the one that a mediator names goes over the one that names itself, of whichever family, whatever the flow's."""
+    own4, own6, first4, first6 = b"\xc0\0\2\7", bytes(15) + b"\7", b"\xc0\0\2\10", b" \1\r\xb8" + bytes(11) + b"\10"
+    fields = {130: own4, 131: own6, 403: first4, 404: first6}
+    flow = {8: b"\x0a\0\0\1", 12: b"\x0a\0\0\2"}
+    columns = ["sampler_address", "original_exporter"]
+    cases = [
+        ({}, None),
+        ({130}, "192.0.2.7"),
+        ({131}, "::7"),
+        ({130, 403}, "192.0.2.8"),
+        ({131, 403}, "192.0.2.8"),
+        ({130, 404}, "2001:db8::8"),
+        ({403, 404}, "2001:db8::8"),
+    ]
+    for elements, expected in cases:
+        sent = flow | {element: fields[element] for element in sorted(elements)}
+        message = ipfix(
+            templates(template(256, *[Field(element, len(octets)) for element, octets in sent.items()])), a_set(256, *sent.values())
+        )
+        (row,) = flows(message, columns=columns).rows
+        assert [plain_address(row.get(name)) for name in columns] == ["192.0.2.1", expected]
+    unset = flow | {403: first4, 404: bytes(16)}
+    define = templates(template(256, *[Field(element, len(octets)) for element, octets in unset.items()]))
+    (row,) = flows(ipfix(define, a_set(256, *unset.values())), columns=["original_exporter"]).rows
+    assert plain_address(row["original_exporter"]) == "192.0.2.8"
 
 
 def test_unknown_elements_are_kept() -> None:

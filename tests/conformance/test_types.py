@@ -223,6 +223,58 @@ def test_port_blocks() -> None:
     assert row == {"portRangeStart": 1024, "portRangeEnd": 2047, "portRangeStepSize": 1, "portRangeNumPorts": 1024}
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "step", "sent", "size"),
+    [
+        (1024, 2047, 1, 1024, 1024),
+        (1024, 2047, 1, 0, 1024),
+        (1024, 2047, 0, 0, 1024),
+        (1024, 2047, 4, 0, 256),  # 1024, 1028, ..., 2044
+        (1024, 2048, 4, 0, 257),  # and 2048
+        (1024, 1024, 1, 0, 1),
+        (1, 65535, 1, 0, 65535),
+        (1024, 0, 1, 64, 64),  # as sent, whatever else is missing
+        (1024, 2047, 1, 7, 7),
+        (0, 2047, 1, 0, None),
+        (1024, 0, 1, 0, None),
+        (2047, 1024, 1, 0, None),
+    ],
+)
+def test_sizes_of_port_blocks(start: int, end: int, step: int, sent: int, size: int | None) -> None:
+    """FF-NAT-03: RFC 8158 section 5.5, RFC 8045: zeros are unspecified; without a number of ports, those from start to end, every step."""
+    columns = ["port_range_start", "port_range_end", "port_range_step", "port_range_size"]
+    four = [Field(element, 2) for element in (361, 362, 363, 364)]
+    (row,) = flows(ipfix(define(*four), a_set(256, struct.pack(">HHHH", start, end, step, sent))), columns=columns).rows
+    assert (row["port_range_start"], row["port_range_end"], row["port_range_step"]) == (start, end, step)
+    assert row.get("port_range_size") == size
+    if step == 1 and not sent:  # as exporters do that leave out what is always the same
+        two = [Field(361, 2), Field(362, 2)]
+        (row,) = flows(ipfix(define(*two), a_set(256, struct.pack(">HH", start, end))), columns=["port_range_size"]).rows
+        assert row.get("port_range_size") == size
+
+
+# column: element, its length, and names that the RFCs give to some of its values
+ENUMERATED = {
+    "nat_event_name": (230, 1, {0: None, 4: "NAT44 session create", 7: "NAT64 session delete", 18: "Threshold Reached", 19: None}),
+    "nat_quota_exceeded_name": (466, 4, {1: "Maximum session entries", 2: "Maximum BIB entries", 6: None, 257: None}),
+    "nat_threshold_name": (467, 4, {1: "Address pool high threshold event", 2: "Address pool low threshold event"}),
+    "nat_type_name": (297, 1, {1: "NAT44 translated", 5: "NAT66 translated", 255: None}),
+    "firewall_event_name": (233, 1, {1: "Flow Created", 3: "Flow Denied", 5: "Flow Update", 6: None}),
+    "flow_end_reason_name": (136, 1, {1: "idle timeout", 2: "active timeout", 3: "end of Flow detected", 6: None}),
+    "forwarding_status_name": (89, 4, {0: "Unknown", 64: "Forwarded: Unknown", 0x12345681: "Dropped: ACL deny", 195: "Consumed: For us"}),
+}
+
+
+@pytest.mark.parametrize("column", ENUMERATED)
+def test_names_of_numbers(column: str) -> None:
+    """FF-NAT-01: by option, as RFC 8158 section 4.3 and IANA name them; what is reserved or unassigned has the number only."""
+    element, length, names = ENUMERATED[column]
+    records = b"".join(value.to_bytes(length, "big") for value in names)
+    message = ipfix(define(Field(element, length)), a_set(256, records))
+    assert [row.get(column) for row in flows(message, columns=["proto", column]).rows] == list(names.values())
+    assert column not in flows(message).rows[0]
+
+
 def test_delays_are_exact() -> None:
     """FF-PS-05: digest and time of a packet seen at two points: integers of 64 bits and nanoseconds, never floats."""
     fields = (Field(326, 8), Field(325, 8))

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from support import FLOWFAST, IPFIX_TEMPLATE, environment, ipfix_data, netflow5, pcap, run
 
+from oracle.exporter import Field, a_set, ipfix, template, templates
+
 
 @pytest.fixture
 def capture(tmp_path):
@@ -92,6 +94,17 @@ def test_malformed_datagrams_are_counted_and_no_failure(tmp_path):
     assert "6 datagrams received, 60 records decoded" in done.stderr
     assert "3 datagrams discarded: " in done.stderr
     assert "data set" in done.stderr
+
+
+def test_strict_lengths(tmp_path):
+    """FF-DT-02, FF-IX-03: which messages are malformed, and what becomes of them, are two settings."""
+    good, odd = template(256, Field(1, 8)), template(257, Field(8, 3))
+    message = ipfix(templates(good), a_set(256, bytes(8)), templates(odd), a_set(257, b"abc"))
+    (tmp_path / "x.pcap").write_bytes(pcap([message]))
+    for flags, rows in [((), 2), (("--strict-lengths",), 0), (("--strict-lengths", "--lenient"), 1)]:
+        done = run("convert", tmp_path / "x.pcap", *flags)
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, rows), done.stderr
+        assert ("discarded: field_length 1" in done.stderr) == (rows == 0)
 
 
 def test_a_truncated_capture_keeps_what_was_readable(capture, tmp_path):

@@ -23,6 +23,7 @@ def send_from(address, port, datagrams):
 
 
 def test_access_lists():
+    """FF-SEC-03: who is not on the list is not heard, and counted."""
     with collecting(*LOOPBACK, "--allow", "127.0.0.0/28,127.9.9.9", "--deny", "127.0.0.3") as running:
         port = running.wait_for("listening")["port"]
         running.wait_for("writing")

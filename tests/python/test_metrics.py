@@ -26,7 +26,7 @@ def samples(state, family=None):
 
 def exporter(address, records, domain=0, **more):
     known = {"exporter": address, "format": "ipfix", "domain": domain, "datagrams": 1, "records": records, "lost": 0}
-    return known | {"lost_unit": "records", "templates": 1, "last_seen_ns": 0, "clock_ahead_ms": None} | more
+    return known | {"lost_unit": "records", "templates": 1, "last_seen_ns": 0, "clock_ahead_ms": None, "unknown_elements": []} | more
 
 
 def test_the_core_s_counters_are_metrics_and_add_up():

@@ -16,6 +16,7 @@ from flowfast.pipeline import Pipeline, SinkRunner
 from flowfast.progress import Progress
 from flowfast.sinks import Account
 from flowfast.units import plural
+from flowfast.unknown import UnknownElements
 
 
 class Service:
@@ -40,6 +41,8 @@ class Service:
         self._reload_failed = False
         self.stopping = False
         self._panics_told = 0
+        self._unknown = UnknownElements()
+        self._templates_looked_at: int | None = None
 
     def start(self) -> None:
         """Begin to receive."""
@@ -105,6 +108,7 @@ class Service:
         self._tell_closed()
         self._tell_panics()
         stats = self.collector.stats()
+        self._tell_unknown(stats["templates_new"])
         waits_for_targets = self.settings.blocks and stats["queue_depth"] >= stats["queue_capacity"]
         workers = {
             f"worker {worker['worker']}": None if waits_for_targets or self.stopping else worker["heartbeats"]
@@ -126,6 +130,11 @@ class Service:
                 datagram=payload.hex(),
             )
         self._panics_told = len(datagrams)
+
+    def _tell_unknown(self, templates: int) -> None:
+        """Log elements that no registry knows, when there are templates that have not been looked at."""
+        if templates != self._templates_looked_at and self._unknown.tell(self.collector.exporters()):
+            self._templates_looked_at = templates
 
     def _tell_closed(self) -> None:
         for runner in self._pipeline.take_closed() if self._pipeline is not None else ():

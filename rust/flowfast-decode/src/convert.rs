@@ -155,6 +155,16 @@ pub(crate) fn natural(data_type: AbstractDataType, length: u16) -> Option<(DataT
     }
 }
 
+/// Whether a value of this type may have so many octets (RFC 7011 section 6.2; FF-DT-02). Integers of more octets than their type
+/// are read where their value fits (FF-DT-04), but for those of one octet, which have no other size.
+pub(crate) fn is_legal(data_type: AbstractDataType, length: u16) -> bool {
+    match data_type {
+        Unsigned8 | Signed8 => length == 1,
+        OctetArray | String | BasicList | SubTemplateList | SubTemplateMultiList => true,
+        _ => length > 0 && natural(data_type, length).is_some(),
+    }
+}
+
 /// How text output shows values of this type: see `flowfast.semantic`.
 pub(crate) fn semantic(data_type: AbstractDataType) -> Option<&'static str> {
     match data_type {

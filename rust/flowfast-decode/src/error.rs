@@ -48,6 +48,10 @@ faults! {
         ScopeCount = "scope_count",
         /// Variable-length field longer than the rest of its set (FF-IX-03).
         VariableOverrun = "variable_overrun",
+        /// With strict lengths: field of a length that is illegal for its type (RFC 7011 section 6.2; FF-DT-02).
+        FieldLength = "field_length",
+        /// With strict lengths: list whose values do not fill it exactly (RFC 6313; FF-SD-04).
+        ListMalformed = "list_malformed",
         /// sFlow agent address that is neither IPv4 nor IPv6.
         AgentAddressType = "agent_address_type",
         /// sFlow sample beyond the end of the datagram (FF-SF-06).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use crate::element::{self, ElementId, INNER_FIELD_BASE, sflow};
+use crate::element::{self, ElementId, Enumeration, INNER_FIELD_BASE, enumerations, sflow};
 use crate::error::OptionsError;
 use crate::template::options::Naming;
 
@@ -60,10 +60,15 @@ pub(crate) enum Value {
     U32,
     U64,
     Address,
+    OriginalExporter,
     PrefixLength,
     Mac,
     Text,
     Octets,
+    /// The name of a number.
+    Enumerated(&'static Enumeration),
+    /// How many ports a range has: as sent, or from its ends and steps.
+    PortRangeSize,
     /// Told by options data, unless the record has it itself.
     Name(Naming),
     // Read from several fields.
@@ -140,6 +145,7 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("type", "where from", Minimal, FormatName, &[], "Format and version: netflow_v5, netflow_v9, ipfix, ..."),
         column("time_received", "where from", Minimal, TimeReceived, &[], "When the datagram was received, microseconds UTC"),
         column("sampler_address", "where from", Minimal, Exporter, &[], "Address of the Exporter: as seen by the socket; of sFlow, the agent address"),
+        column("original_exporter", "where from", Full, OriginalExporter, &[of(403), of(404), of(130), of(131)], "Exporter that a mediator or proxy names in the record (RFC 7119), else the one that names itself"),
         column("observation_domain_id", "where from", Standard, Domain, &[], "Observation Domain (RFC 7011); v9 Source ID; v5-v8 engine type * 256 + engine id; sFlow v5 sub-agent id"),
         column("sequence_num", "where from", Standard, Sequence, &[], "Sequence number of the message, in the format's own unit"),
         column("template_id", "where from", Standard, TemplateId, &[], "Template the record was decoded with; null for v1-v8 and sFlow"),
@@ -164,7 +170,9 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("ipv6_flow_label", "flow", Standard, U32, &[of(31)], "IPv6 flow label"),
         column("flow_direction", "flow", Standard, U8, &[of(61)], "0 ingress, 1 egress"),
         column("flow_end_reason", "flow", Standard, U8, &[of(136)], "1 idle, 2 active timeout, 3 end seen, 4 forced, 5 lack of resources"),
+        column("flow_end_reason_name", "flow", Full, Enumerated(&enumerations::FLOW_END_REASON), &[of(136)], "Name of flow_end_reason"),
         column("forwarding_status", "flow", Standard, U8, &[bits(89, 0, 0xff)], "Top two bits 0 unknown, 1 forwarded, 2 dropped, 3 consumed; then the reason"),
+        column("forwarding_status_name", "flow", Full, Enumerated(&enumerations::FORWARDING_STATUS), &[bits(89, 0, 0xff)], "Name of forwarding_status"),
 
         column("bytes", "volume", Minimal, U64, &[of(1), of(85), of(231), of(352), of(23), of(sflow::FRAME_LENGTH), of(sflow::IP_LENGTH), of(312), of(224)], "Octets, as exported (not multiplied by the sampling rate); of a sampled packet, its length"),
         column("packets", "volume", Minimal, U64, &[of(2), of(86), of(298), of(24)], "Packets, as exported; 1 of a sampled packet"),
@@ -200,7 +208,16 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("post_nat_src_port", "events", Standard, U16, &[of(227)], "Source port after translation"),
         column("post_nat_dst_port", "events", Standard, U16, &[of(228)], "Destination port after translation"),
         column("nat_event", "events", Standard, U8, &[of(230)], "NAT event (RFC 8158)"),
+        column("nat_event_name", "events", Full, Enumerated(&enumerations::NAT_EVENT), &[of(230)], "Name of nat_event"),
+        column("nat_quota_exceeded_name", "events", Full, Enumerated(&enumerations::NAT_QUOTA_EXCEEDED_EVENT), &[of(466)], "Which quota a NAT event 13 is about (RFC 8158)"),
+        column("nat_threshold_name", "events", Full, Enumerated(&enumerations::NAT_THRESHOLD_EVENT), &[of(467)], "Which threshold a NAT event 18 is about (RFC 8158)"),
+        column("nat_type_name", "events", Full, Enumerated(&enumerations::NAT_TYPE), &[of(297)], "Kind of translation"),
+        column("port_range_start", "events", Full, U16, &[of(361)], "First port of a block of ports; 0 is unspecified"),
+        column("port_range_end", "events", Full, U16, &[of(362)], "Last port of a block of ports; 0 is unspecified"),
+        column("port_range_step", "events", Full, U16, &[of(363)], "Every so manyth port of the block; 0 is unspecified"),
+        column("port_range_size", "events", Full, PortRangeSize, &[of(364), of(361), of(362), of(363)], "Number of ports in the block: as sent, or (end - start) / step + 1"),
         column("firewall_event", "events", Standard, U8, &[of(233)], "1 created, 2 deleted, 3 denied, 4 alert, 5 update"),
+        column("firewall_event_name", "events", Full, Enumerated(&enumerations::FIREWALL_EVENT), &[of(233)], "Name of firewall_event"),
         column("user_name", "events", Standard, Text, &[of(371), of(0x2_0000 + 40000), of(0x2_0000 + 56702)], "User"),
         column("application_id", "events", Standard, Octets, &[of(95)], "Application id (RFC 6759): engine id, selector"),
         column("application_name", "events", Standard, Name(Naming::Application), &[of(96), of(0x2_0000 + 56701), of(95)], "Application: as the record says, or the exporter's options data of application_id"),
@@ -232,15 +249,19 @@ impl FlowColumn {
     /// The Arrow type of the column.
     pub fn data_type(&self) -> DataType {
         match self.value {
-            Value::FormatName | Value::SamplingSource => {
+            Value::FormatName | Value::SamplingSource | Value::Enumerated(_) => {
                 DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into())
             }
             Value::TimeReceived | Value::FlowStart | Value::FlowEnd => {
                 DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
             }
-            Value::Exporter | Value::Address => DataType::FixedSizeBinary(16),
+            Value::Exporter | Value::Address | Value::OriginalExporter => {
+                DataType::FixedSizeBinary(16)
+            }
             Value::Domain | Value::Sequence | Value::U32 | Value::SamplingRate => DataType::UInt32,
-            Value::TemplateId | Value::U16 | Value::EtherType => DataType::UInt16,
+            Value::TemplateId | Value::U16 | Value::EtherType | Value::PortRangeSize => {
+                DataType::UInt16
+            }
             Value::U8 | Value::PrefixLength | Value::IcmpType | Value::IcmpCode => DataType::UInt8,
             Value::U64 | Value::Mac | Value::BytesScaled | Value::PacketsScaled => DataType::UInt64,
             Value::Text | Value::Name(_) => DataType::Utf8,
@@ -254,7 +275,7 @@ impl FlowColumn {
     /// The Arrow field, with `flowfast.semantic` where the type alone does not say how to show it.
     pub(crate) fn field(&self) -> Field {
         let semantic = match self.value {
-            Value::Exporter | Value::Address => Some("ip"),
+            Value::Exporter | Value::Address | Value::OriginalExporter => Some("ip"),
             Value::Mac => Some("mac"),
             _ => None,
         };

@@ -266,7 +266,8 @@ impl PlanStore {
         sink.run(plan, body, pieces, &[run], &sub_templates);
     }
 
-    fn sub_template(&self, id: PlanId) -> Option<&SubTemplate> {
+    /// A plan as the lists of other records use it.
+    pub(crate) fn sub_template(&self, id: PlanId) -> Option<&SubTemplate> {
         let slot = self.slots.get(id.0)?.as_ref()?;
         let made = slot
             .sub_template

@@ -22,6 +22,7 @@ fn with_limits(schema: SchemaKind, limits: Limits) -> DecoderOptions {
 fn feed_variants(schema: SchemaKind, lenient: bool, variants: impl Fn(&[u8]) -> Vec<Vec<u8>>) {
     let mut ledger = Ledger::with(&DecoderOptions {
         lenient,
+        strict_lengths: lenient,
         ..with_limits(
             schema,
             Limits {

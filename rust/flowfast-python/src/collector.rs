@@ -39,11 +39,11 @@ impl Collector {
     #[new]
     #[pyo3(
         signature = (
-            listen, *, inherited=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
+            listen, *, inherited=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
             batch_rows=16_384, batch_age_ms=1000, queue_batches=128, when_full="drop", journal=None, state=Vec::new(),
             ledger=false, limits=HashMap::new(), allow=Vec::new(), deny=Vec::new()
         ),
-        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', rcvbuf=0, \
+        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', rcvbuf=0, \
             rotate_s=0, batch_rows=16384, batch_age_ms=1000, queue_batches=128, when_full='drop', journal=None, state=(), ledger=False, \
             limits={}, allow=(), deny=())"
     )]
@@ -54,6 +54,7 @@ impl Collector {
         inherited: Vec<(i32, String)>,
         schema: &str,
         columns: Option<Vec<String>>,
+        strict_lengths: bool,
         lenient: bool,
         biflow: &str,
         rcvbuf: usize,
@@ -74,7 +75,7 @@ impl Collector {
                 "a receive buffer must be smaller than 2 GiB",
             ));
         }
-        let mut decoder = decoder_options(schema, columns, lenient, biflow)?;
+        let mut decoder = decoder_options(schema, columns, (strict_lengths, lenient), biflow)?;
         set_limits(&mut decoder, limits)?;
         decoder.admission.allow = networks(&allow)?;
         decoder.admission.deny = networks(&deny)?;

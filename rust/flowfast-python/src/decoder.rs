@@ -23,19 +23,20 @@ pub(crate) struct Decoder(Mutex<flowfast_decode::Decoder>);
 impl Decoder {
     #[new]
     #[pyo3(
-        signature = (*, schema="flows", columns=None, lenient=false, biflow="keep", kernel="auto"),
-        text_signature = "(*, schema='flows', columns=('standard',), lenient=False, biflow='keep', kernel='auto')"
+        signature = (*, schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", kernel="auto"),
+        text_signature = "(*, schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', kernel='auto')"
     )]
     fn new(
         schema: &str,
         columns: Option<Vec<String>>,
+        strict_lengths: bool,
         lenient: bool,
         biflow: &str,
         kernel: &str,
     ) -> PyResult<Self> {
         let options = DecoderOptions {
             kernel: kernel_named(kernel)?,
-            ..decoder_options(schema, columns, lenient, biflow)?
+            ..decoder_options(schema, columns, (strict_lengths, lenient), biflow)?
         };
         let decoder =
             flowfast_decode::Decoder::new(&options).map_err(|error| options_error(&error))?;

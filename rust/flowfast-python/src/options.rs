@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 pub(crate) fn decoder_options(
     schema: &str,
     columns: Option<Vec<String>>,
-    lenient: bool,
+    (strict_lengths, lenient): (bool, bool),
     biflow: &str,
 ) -> PyResult<DecoderOptions> {
     let columns = columns.unwrap_or_else(|| vec!["standard".to_owned()]);
@@ -19,6 +19,7 @@ pub(crate) fn decoder_options(
         schema: schema_kind(schema)?,
         columns,
         lenient,
+        strict_lengths,
         split_biflows: splits_biflows(biflow)?,
         ..DecoderOptions::default()
     })

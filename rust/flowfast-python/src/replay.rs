@@ -21,10 +21,10 @@ impl Replay {
     #[new]
     #[pyo3(
         signature = (
-            paths, *, ports=Vec::new(), schema="flows", columns=None, lenient=false, biflow="keep", workers=1, rotate_s=0,
+            paths, *, ports=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", workers=1, rotate_s=0,
             batch_rows=16_384, queue_batches=64, late=None, ledger=false
         ),
-        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), lenient=False, biflow='keep', workers=1, rotate_s=0, \
+        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', workers=1, rotate_s=0, \
             batch_rows=16384, queue_batches=64, late=None, ledger=False)"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
@@ -34,6 +34,7 @@ impl Replay {
         ports: Vec<u16>,
         schema: &str,
         columns: Option<Vec<String>>,
+        strict_lengths: bool,
         lenient: bool,
         biflow: &str,
         workers: usize,
@@ -49,7 +50,7 @@ impl Replay {
         let options = ReplayOptions {
             paths,
             ports,
-            decoder: decoder_options(schema, columns, lenient, biflow)?,
+            decoder: decoder_options(schema, columns, (strict_lengths, lenient), biflow)?,
             batching: batching(rotate_s, batch_rows, None, ledger),
             workers,
             queue_batches,

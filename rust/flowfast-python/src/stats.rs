@@ -91,6 +91,9 @@ pub(crate) fn exporters_list<'py>(
         set_shared(&dict, "sets_waiting", exporter.sets_waiting)?;
         set_shared(&dict, "templates_redefined", exporter.templates_redefined)?;
         set_shared(&dict, "sets_ambiguous", exporter.sets_ambiguous)?;
+        let unknown = exporter.unknown_elements.iter();
+        let unknown = unknown.map(|(port, element)| (*port, element.pen, element.id));
+        set_shared(&dict, "unknown_elements", unknown.collect::<Vec<_>>())?;
         list.append(dict)?;
     }
     Ok(list)

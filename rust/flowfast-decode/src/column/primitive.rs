@@ -135,6 +135,16 @@ impl Keys {
         self.append(Some(key), count);
     }
 
+    /// Appends a key, or a null, for each of them; `values` is the same list in every call.
+    pub(crate) fn extend_optional(
+        &mut self,
+        values: &'static [&'static str],
+        keys: impl Iterator<Item = Option<u8>>,
+    ) {
+        self.values = values;
+        keys.for_each(|key| self.append(key, 1));
+    }
+
     fn append(&mut self, key: Option<u8>, count: usize) {
         self.rows += count;
         match self.runs.last_mut() {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::Decoder;
 use crate::batch::{FormatCode, MessageContext, unmapped};
+use crate::element::ElementId;
 use crate::error::{SetLoss, Warning};
 use crate::ledger::{NOBODY, Party};
 use crate::sequence::{
@@ -53,6 +54,8 @@ pub struct ExporterSummary {
     pub templates_redefined: u64,
     /// Data sets whose id its sessions define differently.
     pub sets_ambiguous: u64,
+    /// Elements of its templates that are in no registry, some dozens at most: (source port, element), each once (FF-IX-17).
+    pub unknown_elements: Vec<(u16, ElementId)>,
 }
 
 /// What a format's sequence numbers count.
@@ -107,6 +110,9 @@ impl Decoder {
                 sets_waiting: domain.waiting.len(),
                 templates_redefined: domain.templates_redefined,
                 sets_ambiguous: domain.sets_ambiguous,
+                unknown_elements: (domain.unknown_elements.iter())
+                    .map(|(session, element)| (session.exporter_port, *element))
+                    .collect(),
             }
         };
         self.domains

@@ -2,6 +2,7 @@
 
 mod exporters;
 mod kept;
+mod lengths;
 mod records;
 mod sections;
 mod templates;
@@ -69,6 +70,8 @@ pub struct DecoderOptions {
     pub columns: Vec<String>,
     /// Keep what stands before the fault in a malformed message (FF-IX-03).
     pub lenient: bool,
+    /// An IPFIX message with a field of illegal length, or a list that does not fill its field, is malformed (FF-DT-02, FF-SD-04).
+    pub strict_lengths: bool,
     /// For a journal: remember what exporters taught as they sent it ([`Decoder::state`]), and hand over the data sets whose
     /// template did not come ([`Decoder::take_late`]) instead of discarding them.
     pub journaled: bool,
@@ -88,6 +91,7 @@ impl Default for DecoderOptions {
             schema: SchemaKind::Flows,
             columns: vec!["standard".to_owned()],
             lenient: false,
+            strict_lengths: false,
             journaled: false,
             split_biflows: false,
             kernel: Kernel::default(),
@@ -108,6 +112,7 @@ pub struct Decoder {
     /// Whom the current datagram is from, and where the account was, once its header has told.
     heard: Option<(Party, usize)>,
     lenient: bool,
+    strict_lengths: bool,
     journaled: bool,
     kernel: Kernel,
     limits: Limits,
@@ -156,6 +161,7 @@ impl Decoder {
             admission: Admission::new(options.admission.clone(), options.limits.domains),
             heard: None,
             lenient: options.lenient,
+            strict_lengths: options.strict_lengths,
             journaled: options.journaled,
             kernel: options.kernel,
             limits: options.limits,

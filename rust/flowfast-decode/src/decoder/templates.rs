@@ -150,6 +150,9 @@ impl Decoder {
             .into_iter()
             .for_each(|plan| self.plans.release(plan));
         let is_new = stored != Stored::Refreshed;
+        if is_new && let Some(definition) = self.plans.definition(plan) {
+            domain.note_unknown(session, definition);
+        }
         self.stats.templates_new += u64::from(is_new && !self.learning);
         is_new
     }

@@ -2,6 +2,7 @@
 //!
 //! The table is generated from `registry/*.csv`; reverse elements (RFC 5103) are computed.
 
+pub(crate) mod enumerations;
 mod learned;
 mod registry;
 
@@ -190,6 +191,24 @@ pub struct InformationElement {
     pub data_type: AbstractDataType,
 }
 
+/// The names of an element's values.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Enumeration {
+    /// Sorted.
+    values: &'static [u8],
+    /// Of each value, at most 128.
+    pub(crate) names: &'static [&'static str],
+}
+
+impl Enumeration {
+    /// Which of the names a value has; `None` if it is reserved, unassigned, or too large to be assigned.
+    pub(crate) fn find(&self, value: u64) -> Option<u8> {
+        let value = u8::try_from(value).ok()?;
+        let found = self.values.binary_search(&value).ok()?;
+        u8::try_from(found).ok()
+    }
+}
+
 /// A row of the generated table: pen, id, name, data type.
 struct Row(u32, u32, &'static str, AbstractDataType);
 
@@ -209,6 +228,30 @@ mod tests {
                 .windows(2)
                 .all(|w| w[0].0 < w[1].0)
         );
+    }
+
+    #[test]
+    fn names_of_values() {
+        // FF-NAT-01; RFC 8158, RFC 5102: the number alone in the first and last row of each.
+        let name =
+            |of: &Enumeration, value| of.find(value).map(|found| of.names[usize::from(found)]);
+        use enumerations::*;
+        assert_eq!(name(&NAT_EVENT, 16), Some("Port block allocation"));
+        assert_eq!((name(&NAT_EVENT, 0), name(&NAT_EVENT, 19)), (None, None));
+        assert_eq!(name(&FORWARDING_STATUS, 0x81), Some("Dropped: ACL deny"));
+        assert_eq!(name(&FORWARDING_STATUS, 0x181), None);
+        for each in [
+            &NAT_EVENT,
+            &NAT_QUOTA_EXCEEDED_EVENT,
+            &NAT_THRESHOLD_EVENT,
+            &NAT_TYPE,
+            &FIREWALL_EVENT,
+            &FLOW_END_REASON,
+            &FORWARDING_STATUS,
+        ] {
+            assert_eq!(each.values.len(), each.names.len());
+            assert!(each.names.len() <= 128 && each.values.is_sorted());
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
                 for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
                     match record? {
                         TemplateRecord::Definition(template_id, definition) => {
-                            message.template(&set, template_id, definition)
+                            message.template(&set, template_id, definition)?
                         }
                         // Section 8.4: over UDP withdrawals are ignored (FF-TL-04).
                         TemplateRecord::Withdrawal => message.warn(Warning::WithdrawalIgnored),

@@ -62,7 +62,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
                     {
                         message.warn(Warning::Netflow9VariableLength);
                     }
-                    message.template(&set, record.template_id, definition);
+                    message.template(&set, record.template_id, definition)?;
                 }
                 Ok(SetKind::Templates)
             }

@@ -114,7 +114,14 @@ impl<'d, 'p> Message<'d, 'p> {
     }
 
     /// A template record.
-    pub(super) fn template(&mut self, set: &Set<'p>, template_id: u16, definition: Definition) {
+    pub(super) fn template(
+        &mut self,
+        set: &Set<'p>,
+        template_id: u16,
+        definition: Definition,
+    ) -> Result<(), DecodeError> {
+        self.decoder
+            .check_template(self.context.format, &definition)?;
         let kind = definition.kind;
         let plan = self.decoder.intern(definition);
         if plan.is_none() {
@@ -127,6 +134,7 @@ impl<'d, 'p> Message<'d, 'p> {
             kind,
             set: set.octets(),
         });
+        Ok(())
     }
 
     /// A data set: its records are counted and checked.
@@ -136,6 +144,13 @@ impl<'d, 'p> Message<'d, 'p> {
             Lookup::Found(plan) => {
                 let first = self.pieces.len();
                 let (records, octets) = self.decoder.split(plan, set.body, &mut self.pieces)?;
+                let found = (&set.body[..octets], &self.pieces[first..], records);
+                (self.decoder).check_values(self.context.format, plan, found, &|template_id| {
+                    match self.lookup(template_id) {
+                        Lookup::Found(plan) => Some(plan),
+                        _ => None,
+                    }
+                })?;
                 Step::Records {
                     template_id: set.id,
                     plan,
@@ -342,6 +357,21 @@ pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingS
     let Ok((records, octets)) = decoder.split(plan, set.body(), &mut pieces) else {
         return false;
     };
+    let context = &set.context;
+    let templates = |template_id| match decoder.lookup(
+        context.domain_index,
+        set.session,
+        template_id,
+        context.received_ns,
+    ) {
+        Lookup::Found(plan) => Some(plan),
+        _ => None,
+    };
+    let found = (&set.body()[..octets], &pieces[..], records);
+    let checked = decoder.check_values(context.format, plan, found, &templates);
+    if checked.is_err() {
+        return false;
+    }
     decoder.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
     if decoder.kind(plan) == Some(RecordKind::Data) {
         decoder.add_recovered(&set.context, records);

@@ -3,7 +3,7 @@
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::TimeUnit;
 
-use super::time::absolute_time;
+use super::time::{Era, absolute_time};
 use super::{Tile, TileShape, locate, with_field, with_octets};
 use crate::bytes::be_uint;
 use crate::column::{Address, Addresses, Booleans, Column, Primitive, VariableOctets};
@@ -12,6 +12,7 @@ use crate::error::Warning;
 use crate::plan::FieldSource;
 use crate::stats::Stats;
 
+/// All but times, for which see `append_time`, and lists.
 pub(super) fn append_field(
     column: &mut Column,
     tile: &Tile<'_>,
@@ -74,9 +75,6 @@ pub(super) fn append_field(
         }
         (Column::Variable(column), Convert::Text { trim }) => {
             append_text(column, tile, source, trim, stats)
-        }
-        (Column::I64(column), Convert::Time { from, to }) => {
-            append_time(column, tile, source, from, to, stats)
         }
         (column, convert) => debug_assert!(false, "no conversion {convert:?} into {column:?}"),
     }
@@ -244,12 +242,13 @@ pub(super) fn four_octets(field: &[u8]) -> [u8; 4] {
     octets
 }
 
-fn append_time(
+/// Appends absolute times, which messages of one era brought.
+pub(super) fn append_time(
     column: &mut Primitive<i64>,
     tile: &Tile<'_>,
     source: FieldSource,
-    from: TimeFormat,
-    to: TimeUnit,
+    (from, to): (TimeFormat, TimeUnit),
+    era: Era,
     stats: &mut Stats,
 ) {
     let misfits: u64 = match (from, source) {
@@ -257,19 +256,19 @@ fn append_time(
         (_, FieldSource::Piece { .. }) => {
             let whole = usize::from(from.len());
             with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
-                (field.len() == whole).then(|| absolute_time(be_uint(field).0, from, to)).flatten()
+                (field.len() == whole).then(|| absolute_time(be_uint(field).0, from, to, era)).flatten()
             })))
         }
         (TimeFormat::Seconds, _) => with_octets!(tile, source, 4, fields => {
             let raw = fields.map(|field| u64::from(u32::from_be_bytes(field)));
-            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Seconds, to)))
+            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Seconds, to, era)))
         }),
         (TimeFormat::Milliseconds, _) => with_octets!(tile, source, 8, fields => {
             let raw = fields.map(u64::from_be_bytes);
-            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Milliseconds, to)))
+            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Milliseconds, to, era)))
         }),
         (from, _) => with_octets!(tile, source, 8, fields => {
-            column.extend_mostly(fields.map(|field| absolute_time(u64::from_be_bytes(field), from, to)))
+            column.extend_mostly(fields.map(|field| absolute_time(u64::from_be_bytes(field), from, to, era)))
         }),
     };
     stats.warnings[Warning::ValueOutOfRange as usize] += misfits;

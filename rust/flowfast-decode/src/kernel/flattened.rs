@@ -3,6 +3,7 @@
 use super::field::append_field;
 use super::lists::Reader;
 use super::several::label_stack;
+use super::time::Era;
 use super::{Surroundings, Tile, TileShape, contexts};
 use crate::batch::Table;
 use crate::bytes::be_uint;
@@ -42,6 +43,7 @@ pub(super) fn append_from_lists(
         let reader = Reader {
             templates: &|template_id| (around.sub_templates)(context, template_id),
             max_depth: around.list_depth,
+            era: Era::of(context.received_ns),
         };
         for list in lists {
             let octets = tile.field(record, list.source);

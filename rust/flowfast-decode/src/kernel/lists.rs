@@ -1,12 +1,13 @@
 //! Structured data (RFC 6313): lists are read whole before anything of them is appended, and kept as they were sent if they can
 //! not be read.
 
-use super::field::append_field;
+use super::field::{append_field, append_time};
+use super::time::Era;
 use super::{Surroundings, Tile, TileShape, contexts};
 use crate::column::{Column, Lists};
-use crate::convert::Convert;
+use crate::convert::{self, Convert};
 use crate::element::ElementId;
-use crate::error::Warning;
+use crate::error::{DecodeError, Warning};
 use crate::plan::{FieldSource, Piece, SubTemplate, ValueColumn};
 use crate::stats::Stats;
 use crate::wire::list::{BasicList, Block, ListKind, sub_template_list, sub_template_multi_list};
@@ -27,6 +28,7 @@ pub(super) fn append_lists(
         let reader = Reader {
             templates: &|template_id| (around.sub_templates)(context, template_id),
             max_depth: around.list_depth,
+            era: Era::of(context.received_ns),
         };
         append_list(
             lists,
@@ -118,8 +120,8 @@ fn append_values(
     room: &mut usize,
     stats: &mut Stats,
 ) {
-    match items {
-        Column::Lists(lists) => {
+    match (items, convert) {
+        (Column::Lists(lists), _) => {
             for record in 0..tile.records {
                 append_list(
                     lists,
@@ -131,7 +133,10 @@ fn append_values(
                 );
             }
         }
-        items => append_field(items, tile, source, convert, stats),
+        (Column::I64(column), Convert::Time { from, to }) => {
+            append_time(column, tile, source, (from, to), reader.era, stats);
+        }
+        (items, _) => append_field(items, tile, source, convert, stats),
     }
 }
 
@@ -147,11 +152,40 @@ fn values_tile<'a>(octets: &'a [u8], values: &'a [Piece]) -> Tile<'a> {
     }
 }
 
+/// Whether a list and the lists in it fill their fields exactly (FF-SD-04), with values of legal lengths (FF-DT-02). A list whose
+/// template is not known says neither.
+pub(crate) fn check_list<'t>(
+    kind: ListKind,
+    octets: &[u8],
+    templates: &dyn Fn(u16) -> Option<&'t SubTemplate>,
+    max_depth: usize,
+) -> Result<(), DecodeError> {
+    let reader = Reader {
+        templates,
+        max_depth,
+        era: Era::of(0), // no value is read
+    };
+    let mut faults = Stats::default();
+    let mut is_legal = true;
+    reader.visit(kind, octets, 1, &mut faults, &mut |element, octets| {
+        if let Some(known) = element.describe() {
+            is_legal &= convert::is_legal(known.data_type, octets.len() as u16);
+        }
+    });
+    match (faults.warnings[Warning::ListMalformed as usize], is_legal) {
+        (1.., _) => Err(DecodeError::ListMalformed),
+        (0, false) => Err(DecodeError::FieldLength),
+        (0, true) => Ok(()),
+    }
+}
+
 /// Reads lists, by the templates of the session that sent them (FF-SD-07).
 pub(super) struct Reader<'f, 't> {
     pub(super) templates: &'f dyn Fn(u16) -> Option<&'t SubTemplate>,
     /// FF-SD-03.
     pub(super) max_depth: usize,
+    /// Of the message that the list came in.
+    pub(super) era: Era,
 }
 
 /// A list that can be appended without fault.

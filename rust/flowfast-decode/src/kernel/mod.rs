@@ -9,21 +9,27 @@ mod plain;
 mod several;
 mod time;
 
+use std::ops::Range;
+
 use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::be_uint;
 use crate::column::Column;
+use crate::convert::Convert;
 use crate::error::Warning;
 use crate::plan::{FieldSource, Op, Piece, RecordShape, SubTemplate};
 use crate::stats::Stats;
 use crate::template::options::OptionsState;
 
 pub(crate) use biflow::Biflows;
+pub(crate) use lists::check_list;
 
-use field::append_field;
+use field::{append_field, append_time};
 use flattened::append_from_lists;
 use lists::append_lists;
-use several::{append_either, append_icmp_in_port, append_names, append_sampling, label_stack};
-use time::{Uptimes, append_uptimes, signed_offset};
+use several::{
+    append_either, append_icmp_in_port, append_names, append_sampling, label_stack, port_range_size,
+};
+use time::{Uptimes, append_uptimes, eras, signed_offset};
 
 /// How records become columns. All kernels give bit-identical rows (FF-ORD-06).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,18 +127,21 @@ impl<'a> Tile<'a> {
 }
 
 impl<'a> Tile<'a> {
-    /// One of its records, as a tile.
-    fn only(&self, record: usize) -> Self {
+    /// Some of its records, as a tile.
+    fn part(&self, records: Range<usize>) -> Self {
+        let (first, count) = (records.start, records.len());
         let (bytes, shape) = match self.shape {
-            TileShape::Strided(stride) => (&self.bytes[record * stride..][..stride], self.shape),
+            TileShape::Strided(stride) => {
+                (&self.bytes[first * stride..][..count * stride], self.shape)
+            }
             TileShape::Pieces { per_record, pieces } => {
-                let pieces = &pieces[record * per_record..][..per_record];
+                let pieces = &pieces[first * per_record..][..count * per_record];
                 (self.bytes, TileShape::Pieces { per_record, pieces })
             }
         };
         Self {
             bytes,
-            records: 1,
+            records: count,
             shape,
         }
     }
@@ -252,11 +261,16 @@ fn execute_op(
             column,
             source,
             convert,
-        } => {
-            if let Some(column) = table.field(column) {
-                append_field(column, tile, source, convert, stats);
+        } => match (table.field(column), convert) {
+            (Some(Column::I64(column)), Convert::Time { from, to }) => {
+                for (records, era) in eras(around.runs) {
+                    let tile = &tile.part(records);
+                    append_time(column, tile, source, (from, to), era, stats);
+                }
             }
-        }
+            (Some(column), _) => append_field(column, tile, source, convert, stats),
+            (None, _) => {}
+        },
         Op::List { column, source } => {
             if let Some(Column::Lists(lists)) = table.field(column) {
                 append_lists(lists, tile, source, around, stats);
@@ -341,6 +355,27 @@ fn execute_op(
             source,
             ref fields,
         } => append_sampling(table, tile, rate, source, fields, around),
+        Op::Enumerated {
+            column,
+            source,
+            mask,
+            of,
+        } => {
+            if let Some(Column::Keys(column)) = table.field(column) {
+                let keys = (0..tile.records).map(|record| {
+                    let (value, too_wide) = be_uint(tile.field(record, source));
+                    of.find(value & mask).filter(|_| !too_wide)
+                });
+                column.extend_optional(of.names, keys);
+            }
+        }
+        Op::PortRangeSize { column, fields } => {
+            if let Some(Column::U16(column)) = table.field(column) {
+                column.extend_optional(
+                    (0..tile.records).map(|record| port_range_size(tile, record, fields)),
+                );
+            }
+        }
         Op::Name { column, of, id } => append_names(table, tile, column, of, id, around, stats),
     }
 }

@@ -6,7 +6,7 @@ use std::iter::once;
 
 use arrow_buffer::ArrowNativeType;
 
-use super::time::absolute_time;
+use super::time::{Era, absolute_time};
 use super::{Surroundings, Tile, execute_op};
 use crate::batch::{Run, Table};
 use crate::column::{Column, Primitive};
@@ -26,7 +26,7 @@ pub(super) fn execute(
     let runs = around.runs.iter();
     let each = runs.flat_map(|run| std::iter::repeat_n(Run { records: 1, ..*run }, run.records));
     for (index, run) in each.enumerate() {
-        let record = tile.only(index);
+        let record = tile.part(index..index + 1);
         let around = Surroundings {
             runs: &[run],
             ..*around
@@ -39,7 +39,13 @@ pub(super) fn execute(
                     convert,
                 } => {
                     if let Some(column) = table.field(column) {
-                        append(column, record.field(0, source), convert, stats);
+                        append(
+                            column,
+                            record.field(0, source),
+                            convert,
+                            run.context.received_ns,
+                            stats,
+                        );
                     }
                 }
                 // What is made of several fields is made one way.
@@ -52,7 +58,13 @@ pub(super) fn execute(
 }
 
 /// Appends one value, or a null for a field that does not hold one.
-fn append(column: &mut Column, field: &[u8], convert: Convert, stats: &mut Stats) {
+fn append(
+    column: &mut Column,
+    field: &[u8],
+    convert: Convert,
+    received_ns: i64,
+    stats: &mut Stats,
+) {
     let misfits = match (column, convert) {
         (Column::U8(column), Convert::Unsigned { shift, mask }) => {
             push(column, unsigned(field, shift, mask))
@@ -77,7 +89,11 @@ fn append(column: &mut Column, field: &[u8], convert: Convert, stats: &mut Stats
         (Column::I64(column), Convert::Time { from, to }) => {
             let is_whole = field.len() == usize::from(from.len());
             let time = unsigned(field, 0, u64::MAX).filter(|_| is_whole);
-            push(column, time.and_then(|raw| absolute_time(raw, from, to)))
+            let era = Era::of(received_ns);
+            push(
+                column,
+                time.and_then(|raw| absolute_time(raw, from, to, era)),
+            )
         }
         (Column::Boolean(column), Convert::Boolean) => {
             let value = match field {

@@ -6,7 +6,7 @@ use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::{be_uint, be16};
 use crate::column::{Column, Primitive};
 use crate::error::Warning;
-use crate::plan::{FamilyValue, FieldSource, SamplingFields, sampling_source};
+use crate::plan::{FamilyValue, FieldSource, PortRange, SamplingFields, sampling_source};
 use crate::schema::SAMPLING_SOURCES;
 use crate::stats::Stats;
 use crate::template::options::{Naming, OptionsState, RateKey, rate_as_integer};
@@ -102,6 +102,23 @@ pub(super) fn append_icmp_in_port(
             }));
         }
     }
+}
+
+/// As the exporter says, or of the ports from start to end, every step; zeros say nothing (FF-NAT-03).
+pub(super) fn port_range_size(tile: &Tile<'_>, record: usize, fields: PortRange) -> Option<u16> {
+    let read = |source| {
+        let (value, too_wide) = be_uint(tile.field(record, source));
+        u16::try_from(value)
+            .ok()
+            .filter(|&value| value > 0 && !too_wide)
+    };
+    if let Some(size) = fields.size.and_then(read) {
+        return Some(size);
+    }
+    let (start, end) = fields.ends?;
+    let ports = read(end)?.checked_sub(read(start)?)?;
+    let step = fields.step.and_then(read).unwrap_or(1);
+    Some(ports / step + 1)
 }
 
 fn is_set(octets: &[u8]) -> bool {

@@ -11,9 +11,49 @@ use crate::error::Warning;
 use crate::plan::{Edge, FieldSource};
 use crate::stats::Stats;
 
+/// What seconds of 32 bits mean, which begin again every 136 years: the time nearest to when their message was received (FF-SQ-07).
+///
+/// Receive times of one fortnight, about, have the same era, so that all records of a stage are read alike; which of two times
+/// 136 years apart is meant does not hang on a fortnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Era {
+    /// The earliest time that can be meant, seconds since the UNIX epoch: 68 years before, but no time before 1970.
+    earliest_s: i64,
+}
+
+impl Era {
+    /// The era of what is received at a time, up to 2191: no time in it is too late for nanoseconds in 63 bits.
+    pub(super) fn of(received_ns: i64) -> Self {
+        const FORTNIGHT_NS: i64 = 14 * 24 * 3600 * 1_000_000_000;
+        const LATEST_S: i64 = 7_000_000_000;
+        let fortnight_s = received_ns.div_euclid(FORTNIGHT_NS) * (FORTNIGHT_NS / 1_000_000_000);
+        Self {
+            earliest_s: (fortnight_s.min(LATEST_S) - (1 << 31)).max(0),
+        }
+    }
+
+    /// Seconds since the UNIX epoch, of seconds since then modulo 2^32.
+    #[inline(always)]
+    fn unix_s(self, seconds: u32) -> i64 {
+        self.earliest_s + i64::from(seconds.wrapping_sub(self.earliest_s as u32))
+    }
+}
+
+/// Consecutive runs of one era: their records, counted from the first of the tile, and it.
+pub(super) fn eras(runs: &[Run]) -> impl Iterator<Item = (std::ops::Range<usize>, Era)> + '_ {
+    let era = |run: &Run| Era::of(run.context.received_ns);
+    let mut start = 0;
+    runs.chunk_by(move |a, b| era(a) == era(b))
+        .map(move |alike| {
+            let records = alike.iter().map(|run| run.records).sum::<usize>();
+            start += records;
+            (start - records..start, era(&alike[0]))
+        })
+}
+
 /// An absolute time in `to`'s unit since the UNIX epoch; `None` if that has no place in 63 bits.
 #[inline(always)]
-pub(super) fn absolute_time(raw: u64, from: TimeFormat, to: TimeUnit) -> Option<i64> {
+pub(super) fn absolute_time(raw: u64, from: TimeFormat, to: TimeUnit, era: Era) -> Option<i64> {
     let units_per_second = match to {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
@@ -21,24 +61,24 @@ pub(super) fn absolute_time(raw: u64, from: TimeFormat, to: TimeUnit) -> Option<
         TimeUnit::Nanosecond => 1_000_000_000,
     };
     match from {
-        TimeFormat::Seconds => Some(raw as i64 * units_per_second),
+        TimeFormat::Seconds => Some(era.unix_s(raw as u32) * units_per_second),
         TimeFormat::Milliseconds => i64::try_from(raw)
             .ok()?
             .checked_mul(units_per_second / 1000),
         // Without its low bits the fraction is up to half a microsecond short: the nearest one is what was meant.
-        TimeFormat::NtpMicroseconds => Some(ntp(raw & !0x7ff, units_per_second, 1 << 31)),
-        TimeFormat::NtpNanoseconds => Some(ntp(raw, units_per_second, 0)),
+        TimeFormat::NtpMicroseconds => Some(ntp(raw & !0x7ff, units_per_second, 1 << 31, era)),
+        TimeFormat::NtpNanoseconds => Some(ntp(raw, units_per_second, 0, era)),
     }
 }
 
-/// NTP seconds and fraction (RFC 7011 section 6.1.9; FF-DT-01), `rounding` being added to the fraction of a unit. Seconds without
-/// the top bit are of era 1, which begins in 2036 (FF-SQ-07): nearer than 1900 to any time we receive at.
-fn ntp(raw: u64, units_per_second: i64, rounding: u64) -> i64 {
-    const UNIX_EPOCH: i64 = 2_208_988_800;
-    let seconds = (raw >> 32) as i64;
-    let era = if seconds < 1 << 31 { 1 << 32 } else { 0 };
+/// NTP seconds and fraction (RFC 7011 section 6.1.9; FF-DT-01), `rounding` being added to the fraction of a unit. NTP's first era
+/// ends on 8 February 2036 (FF-SQ-07).
+#[inline(always)]
+fn ntp(raw: u64, units_per_second: i64, rounding: u64, era: Era) -> i64 {
+    const UNIX_EPOCH: u32 = 2_208_988_800;
+    let seconds = era.unix_s(((raw >> 32) as u32).wrapping_sub(UNIX_EPOCH));
     let fraction = ((raw & 0xffff_ffff) * units_per_second as u64 + rounding) >> 32;
-    (seconds + era - UNIX_EPOCH) * units_per_second + fraction as i64
+    seconds * units_per_second + fraction as i64
 }
 
 /// How far a packet's time may be ahead of the clock it is given on, or a first packet after the last, to be rounding.
@@ -220,36 +260,75 @@ mod tests {
         assert_eq!(end(10, 50_000, 30), boot + 50_000);
     }
 
+    /// 14 November 2023, 22:13:20 UTC.
+    const NOW_S: i64 = 1_700_000_000;
+    const S_NS: i64 = 1_000_000_000;
+
+    fn micros(raw: u64, from: TimeFormat, received_s: i64) -> Option<i64> {
+        let era = Era::of(received_s * S_NS);
+        absolute_time(raw, from, TimeUnit::Microsecond, era)
+    }
+
     #[test]
     fn ntp_times() {
         // FF-DT-01: 1700000000.5 with low fraction bits set.
         let raw = (1_700_000_000 + 2_208_988_800) << 32 | 0x8000_0fff;
         assert_eq!(
-            absolute_time(raw, TimeFormat::NtpMicroseconds, TimeUnit::Microsecond),
+            micros(raw, TimeFormat::NtpMicroseconds, NOW_S),
             Some(1_700_000_000_500_000)
         );
+        let era = Era::of(NOW_S * S_NS);
         assert_eq!(
-            absolute_time(raw, TimeFormat::NtpNanoseconds, TimeUnit::Nanosecond),
+            absolute_time(raw, TimeFormat::NtpNanoseconds, TimeUnit::Nanosecond, era),
             Some(1_700_000_000_500_000_953)
         );
         // From a capture of softflowd, which sent 1700000000.012207: its fraction lost 0.42 microseconds with its low bits.
         let fraction = (12_207_u64 << 32) / 1_000_000;
         assert_eq!(
-            absolute_time(
+            micros(
                 (1_700_000_000 + 2_208_988_800) << 32 | fraction,
                 TimeFormat::NtpMicroseconds,
-                TimeUnit::Microsecond
+                NOW_S
             ),
             Some(1_700_000_000_012_207)
         );
-        // FF-SQ-07: era 1 begins on 7 February 2036.
-        assert_eq!(
-            absolute_time(1 << 32, TimeFormat::NtpMicroseconds, TimeUnit::Microsecond),
-            Some(2_085_978_497_000_000)
-        );
-        assert_eq!(
-            absolute_time(u64::MAX, TimeFormat::Milliseconds, TimeUnit::Microsecond),
-            None
-        );
+        assert_eq!(micros(u64::MAX, TimeFormat::Milliseconds, NOW_S), None);
+    }
+
+    #[test]
+    fn seconds_are_near_the_receive_time() {
+        // FF-SQ-07. NTP's era 0 ends at 2^32 s after 1900: 2085978496 s after 1970, 7 February 2036, 06:28:16 UTC.
+        let (wrap_ntp_s, wrap_s) = ((1_i64 << 32) - 2_208_988_800, 1_i64 << 32);
+        assert_eq!(wrap_ntp_s, 2_085_978_496);
+        for (format, zero_s) in [
+            (TimeFormat::Seconds, 0),
+            (TimeFormat::NtpMicroseconds, 2_208_988_800),
+            (TimeFormat::NtpNanoseconds, 2_208_988_800),
+        ] {
+            let raw = |unix_s: i64| {
+                let seconds = (unix_s + zero_s).rem_euclid(1 << 32) as u64;
+                seconds << if zero_s == 0 { 0 } else { 32 }
+            };
+            for received_s in [
+                0,
+                NOW_S,
+                wrap_ntp_s - 1,
+                wrap_ntp_s + 1,
+                wrap_s - 1,
+                wrap_s,
+                2 * wrap_s - 3_000_000_000,
+            ] {
+                // Just before and after, a day, and sixty years to either side.
+                for apart_s in [0, 1, 86_400, 60 * 31_557_600] {
+                    for sent_s in [(received_s - apart_s).max(0), received_s + apart_s] {
+                        assert_eq!(
+                            micros(raw(sent_s), format, received_s),
+                            Some(sent_s * 1_000_000),
+                            "{format:?} {sent_s} received at {received_s}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }

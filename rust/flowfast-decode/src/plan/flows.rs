@@ -2,10 +2,10 @@
 
 use arrow_schema::{DataType, TimeUnit};
 
-use super::{Edge, FamilyValue, FieldSource, Layout, ListColumn, Op, SamplingFields};
+use super::{Edge, FamilyValue, FieldSource, Layout, ListColumn, Op, PortRange, SamplingFields};
 use crate::convert::{Convert, TimeFormat, UNSIGNED};
-use crate::element::ElementId;
-use crate::schema::{FlowColumn, Value};
+use crate::element::{ElementId, Enumeration};
+use crate::schema::{Feed, FlowColumn, Value};
 use crate::template::options::{Naming, RateFields};
 
 /// Compiles what fills one column of the `flows` schema; nothing if no field does.
@@ -21,6 +21,7 @@ pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> 
             unsigned(layout, column, flow).or_else(|| icmp_in_port(layout, column, 0))
         }
         Value::Address => address(layout, column, flow),
+        Value::OriginalExporter => original_exporter(layout, column, flow),
         Value::PrefixLength => prefix_length(layout, column, flow),
         Value::MplsLabels => mpls_labels(layout, column, flow),
         Value::SamplingRate => Some(sampling(layout, Some(column), None)),
@@ -33,6 +34,8 @@ pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> 
                 convert: UNSIGNED,
             })
         }),
+        Value::Enumerated(of) => enumerated(layout, column, flow, of),
+        Value::PortRangeSize => port_range_size(layout, column),
         Value::Name(of) => name(layout, column, flow, of),
         Value::Text | Value::Octets => flow.feeds.iter().find_map(|feed| {
             let (source, _, _, convert) = layout.legal(feed.element)?;
@@ -107,6 +110,42 @@ fn unsigned(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op>
     })
 }
 
+fn enumerated(
+    layout: &Layout<'_>,
+    column: usize,
+    flow: &FlowColumn,
+    of: &'static Enumeration,
+) -> Option<Op> {
+    let Op::Field {
+        source,
+        convert: Convert::Unsigned { mask, .. },
+        ..
+    } = unsigned(layout, column, flow)?
+    else {
+        return None;
+    };
+    Some(Op::Enumerated {
+        column,
+        source,
+        mask,
+        of,
+    })
+}
+
+/// RFC 8158 section 5.5; FF-NAT-03.
+fn port_range_size(layout: &Layout<'_>, column: usize) -> Option<Op> {
+    let field = |id| {
+        let (source, _, _, convert) = layout.legal(ElementId::iana(id))?;
+        matches!(convert, Convert::Unsigned { .. }).then_some(source)
+    };
+    let fields = PortRange {
+        size: field(364),
+        ends: field(361).zip(field(362)),
+        step: field(363),
+    };
+    (fields.size.is_some() || fields.ends.is_some()).then_some(Op::PortRangeSize { column, fields })
+}
+
 /// The name in the record itself, or of what the record refers to by a number.
 fn name(layout: &Layout<'_>, column: usize, flow: &FlowColumn, of: Naming) -> Option<Op> {
     flow.feeds.iter().find_map(|feed| {
@@ -158,6 +197,38 @@ fn address(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op> 
         (None, Some(source)) => Some(field(source, Convert::Fixed)),
         (None, None) => None,
     }
+}
+
+/// An IPv4 and an IPv6 address of the original Exporter, or of the Exporter itself: the IPv6 one if it is set, whatever version the
+/// flow has (FF-Q-10).
+fn original_exporter(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op> {
+    let field = |feed: &Feed, width| {
+        let (source, _, arrow, _) = layout.legal(feed.element)?;
+        let is_whole = arrow == DataType::FixedSizeBinary(width);
+        (is_whole && !matches!(source, FieldSource::Piece { .. })).then_some(source)
+    };
+    flow.feeds.chunks_exact(2).find_map(|pair| {
+        Some(match (field(&pair[0], 4), field(&pair[1], 16)) {
+            (Some(ipv4), Some(ipv6)) => Op::EitherFamily {
+                column,
+                ipv4,
+                ipv6,
+                ip_version: None,
+                what: FamilyValue::Address,
+            },
+            (Some(source), None) => Op::Field {
+                column,
+                source,
+                convert: Convert::MappedIpv4,
+            },
+            (None, Some(source)) => Op::Field {
+                column,
+                source,
+                convert: Convert::Fixed,
+            },
+            (None, None) => return None,
+        })
+    })
 }
 
 /// The source addresses of a record, or else its destination addresses, tell its IP version.

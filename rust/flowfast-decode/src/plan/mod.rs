@@ -9,7 +9,7 @@ mod values;
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::convert::{Convert, natural};
-use crate::element::{AbstractDataType, ElementId, PADDING_OCTETS};
+use crate::element::{AbstractDataType, ElementId, Enumeration, PADDING_OCTETS};
 use crate::schema::{Feed, SAMPLING_SOURCES, Value};
 use crate::template::options::{Naming, OptionsFields, RateFields};
 use crate::template::types::TypeFields;
@@ -92,12 +92,29 @@ pub(crate) enum Op {
         source: Option<usize>,
         fields: Box<SamplingFields>,
     },
+    /// The name of a number.
+    Enumerated {
+        column: usize,
+        source: FieldSource,
+        mask: u64,
+        of: &'static Enumeration,
+    },
+    /// How many ports a range has.
+    PortRangeSize { column: usize, fields: PortRange },
     /// What the exporter calls what a field refers to, as of the record's time (FF-EN-01).
     Name {
         column: usize,
         of: Naming,
         id: FieldSource,
     },
+}
+
+/// Fields of a range of ports (RFC 8158 section 5.5): 361 to 364.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PortRange {
+    pub(crate) size: Option<FieldSource>,
+    pub(crate) ends: Option<(FieldSource, FieldSource)>,
+    pub(crate) step: Option<FieldSource>,
 }
 
 /// A field that is a list.
@@ -169,6 +186,8 @@ pub(crate) struct DecodePlan {
     pub(crate) reverse: Option<ReversePlan>,
     /// Records have lists: they are not staged, for what their lists mean depends on the templates of the moment.
     pub(crate) has_lists: bool,
+    /// Fields of which each value tells whether it is legal: lists, and fixed-length types sent with a variable length.
+    pub(crate) told_by_value: Box<[(FieldSource, AbstractDataType)]>,
     /// Has elements that are in no registry: their exporter may tell their types (RFC 5610).
     pub(crate) has_unknown: bool,
     /// What options data tells of the types of elements, if it tells any.
@@ -249,6 +268,22 @@ impl<'a> Layout<'a> {
                 _ => None,
             }
         })
+    }
+
+    /// Fields whose length, or what is in them, may be illegal in one record and legal in the next.
+    pub(crate) fn told_by_value(&self) -> Box<[(FieldSource, AbstractDataType)]> {
+        let fields = self.values().filter_map(|(_, element, length, source)| {
+            let data_type = self.definition.describe(element)?.data_type;
+            let is_told = match data_type {
+                AbstractDataType::OctetArray | AbstractDataType::String => false,
+                _ => {
+                    length == VARIABLE
+                        || matches!(natural(data_type, length), Some((_, Convert::List(_))))
+                }
+            };
+            is_told.then_some((source, data_type))
+        });
+        fields.collect()
     }
 
     fn source(&self, id: u32) -> Option<FieldSource> {

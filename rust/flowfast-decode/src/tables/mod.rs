@@ -156,6 +156,7 @@ impl Tables {
                 .filter(|_| self.split_biflows && !is_wire)
                 .and_then(|_| self.reverse_plan(layout)),
             has_lists: layout.lists().next().is_some(),
+            told_by_value: layout.told_by_value(),
             has_unknown: is_wire && layout.values().any(|(_, id, ..)| id.describe().is_none()),
             types: options_layout
                 .filter(|_| is_wire)

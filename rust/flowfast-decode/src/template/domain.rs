@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use super::Definition;
 use super::cache::{Session, TemplateCache};
 use super::memory::Memory;
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
+use crate::element::ElementId;
 use crate::ledger::NOBODY;
 use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 
@@ -49,6 +51,9 @@ impl WaitingSet {
     }
 }
 
+/// Elements in no registry that are noted of a domain: beyond them, what is unknown is counted and not named (FF-RB-04).
+const MAX_UNKNOWN_ELEMENTS: usize = 64;
+
 /// Everything known of one Observation Domain.
 #[derive(Debug)]
 pub(crate) struct Domain {
@@ -80,6 +85,8 @@ pub(crate) struct Domain {
     record_tells_rate: bool,
     pub(crate) templates_redefined: u64,
     pub(crate) sets_ambiguous: u64,
+    /// Elements in no registry that the templates of a session have, each once (FF-IX-17).
+    pub(crate) unknown_elements: Vec<(Session, ElementId)>,
 }
 
 impl Domain {
@@ -107,6 +114,7 @@ impl Domain {
             record_tells_rate: false,
             templates_redefined: 0,
             sets_ambiguous: 0,
+            unknown_elements: Vec::new(),
         }
     }
 
@@ -118,6 +126,19 @@ impl Domain {
         }
         self.header_tells_rate |= context.header_sampling_rate.is_some();
         self.record_tells_rate |= record_tells_rate;
+    }
+
+    /// Notes elements of a session's template that are in no registry.
+    pub(crate) fn note_unknown(&mut self, session: Session, definition: &Definition) {
+        for field in &definition.fields {
+            let unknown = (session, field.element);
+            if self.unknown_elements.len() < MAX_UNKNOWN_ELEMENTS
+                && field.element.describe().is_none()
+                && !self.unknown_elements.contains(&unknown)
+            {
+                self.unknown_elements.push(unknown);
+            }
+        }
     }
 
     /// Where sampling rates of its records can come from, in the words of the column `sampling_source`; the best of them.

@@ -182,10 +182,10 @@ impl Type {
 /// In units of 2^-32 s, rounded up: what makes rounding down rounding to the nearest microsecond.
 const HALF_A_MICROSECOND: u128 = 2148;
 
-/// FF-DT-01, FF-SQ-07: seconds since 1900, or since 7 February 2036 where the top bit is clear, and a binary fraction.
+/// FF-DT-01, FF-SQ-07: seconds since 1900, or since 7 February 2036 where they would else be before 1970, and a binary fraction.
 fn ntp(raw: u128, units: u128) -> i128 {
     let (seconds, fraction) = (raw >> 32, raw & 0xffff_ffff);
-    let since_1900 = if seconds >> 31 == 0 {
+    let since_1900 = if seconds < 2_208_988_800 {
         seconds + (1 << 32)
     } else {
         seconds
