@@ -11,13 +11,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from disagreements import TABLE, assert_as_in_table, assert_octets_are_there
 
 from captures import own, shared, shared_rows
 from oracle import compare, flowtools, nfdump, tshark
 from oracle.capture import datagrams
 from oracle.structure import Message, Walker
 
-TABLE = compare.table()
 # tshark does not read v6, nfdump neither v6 nor v8
 TSHARK_FORMATS = {"v1", "v5", "v7", "v8", "v9", "ipfix"}
 NFDUMP_FORMATS = {"v1", "v5", "v7", "v9", "ipfix"}
@@ -41,29 +41,6 @@ def test_tshark(path: Path, shared_captures: Path) -> None:
 @pytest.mark.parametrize("path", own(), ids=lambda path: path.name)
 def test_tshark_of_own_captures(path: Path) -> None:
     assert_as_in_table(path, "tshark", compare.with_tshark(walked(path), tshark.run(path)))
-
-
-def assert_as_in_table(path: Path, oracle: str, differences: list[compare.Difference]) -> None:
-    """Column by column: as many differences, the same first one, and the octets that decide it are in that frame."""
-    by_column: dict[str, list[compare.Difference]] = {}
-    for difference in differences:
-        by_column.setdefault(difference.column, []).append(difference)
-    known = {row["column"]: row for row in TABLE.get((path.name, oracle), [])}
-    assert by_column.keys() == known.keys()
-    for column, found in by_column.items():
-        row, first = known[column], found[0]
-        theirs = " ".join(map(str, first.theirs)) if isinstance(first.theirs, list) else first.theirs
-        seen = (len(found), first.frame, *("" if value is None else str(value) for value in (theirs, first.ours)))
-        assert seen == (int(row["count"]), int(row["frame"]), row["theirs"], row["ours"])
-        assert first.octets in (b"", bytes.fromhex(row["octets"]))
-        assert_octets_are_there(path, row)
-
-
-def assert_octets_are_there(path: Path, row: dict[str, str]) -> None:
-    payload = next(d.payload for d in datagrams(path) if d.frame == int(row["frame"]))
-    assert bytes.fromhex(row["octets"]) in payload
-    assert row["right"] in ("ours", "policy", "none")
-    assert len(row["why"]) > 10
 
 
 @pytest.mark.parametrize("path", shared(NFDUMP_FORMATS), ids=lambda path: path.name)
