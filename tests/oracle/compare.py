@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import tshark, values
+from . import octets, tshark, values
 from .sflow import Sample
 from .structure import Message, Record
 
@@ -62,6 +62,20 @@ def _of_record(frame: int, record: Record, dissected: dict[Any, Any]) -> list[Di
 def _octets(record: Record, key: int | str) -> bytes:
     numbers = TIMES.get(key, (key,))
     return next((octets for element, octets in record.values.items() if element.id in numbers and not element.pen), b"")
+
+
+def with_octets(messages: Iterable[Message], seen: dict[int, list[list[bytes]]]) -> list[Difference]:
+    """Record by record, the octets of every field, where tshark has as many records; under `pen:element` what differs first."""
+    found = []
+    for message in messages:
+        fields = seen.get(message.datagram.frame, [])
+        if len(fields) != len(message.records):
+            continue  # `with_tshark` tells
+        for record, shown in zip(message.records, fields, strict=True):
+            if differing := octets.first_difference(record, shown):
+                element, theirs, ours = differing
+                found.append(Difference(f"octets {element.pen}:{element.id}", message.datagram.frame, theirs.hex(), ours.hex(), ours))
+    return found
 
 
 def with_samples(samples: Iterable[Sample], rows: dict[tuple, list[dict[str, Any]]]) -> list[Difference]:
