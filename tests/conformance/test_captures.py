@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from decoding import Decoded, Row, counted, decode, plain, plain_address, without_message
+from disagreements import TABLE
 
 from captures import own, shared, shared_rows
 from flowfast import _core
@@ -31,6 +32,8 @@ SAMPLED = {
     "pmacct-ipfix-sampled": ("options", 8),
     "softflowd-v9-sampled": ("options", 8),
 }
+# data that came before its template, which tshark cannot know
+OUT_OF_ORDER = {"graylog-plugin__nprobe-netflow9-4.pcap", "python-netflow__v9_mixed.pcap"}
 every_capture = pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.name)
 
 
@@ -292,20 +295,27 @@ def test_sampling(name: str, expected: tuple[str, int]) -> None:
     assert Counter((row["sampling_source"], row["sampling_rate"]) for row in rows).most_common(1)[0][0] == expected
 
 
-@pytest.mark.parametrize("path", shared(FORMATS), ids=lambda path: path.name)
-def test_against_tshark_directly(path: Path, shared_captures: Path) -> None:
+def seen_whole_by_tshark() -> list[Path]:
+    """Captures whose every record tshark has (see `oracle/disagreements.csv`).
+
+    But for the one with packets in its records: they fill what tshark shows as octets.
+    """
+    partial = {capture for (capture, oracle), rows in TABLE.items() if oracle == "tshark" and any(r["column"] == "records" for r in rows)}
+    paths = [path for path in shared(FORMATS) if tshark_made(path).exists() and path.name not in partial | OUT_OF_ORDER]
+    return [path for path in paths if path.stem != "local__softflowd_psamp"]
+
+
+def tshark_made(path: Path) -> Path:
+    return SHARED_CAPTURES / "golden" / "_oracle" / f"{path.name}.tshark.json.gz"
+
+
+@pytest.mark.parametrize("path", seen_whole_by_tshark(), ids=lambda path: path.name)
+def test_against_tshark_directly(path: Path) -> None:
     """Without the parser between: the columns that need no header, where tshark has every record."""
-    made = shared_captures / "golden" / "_oracle" / f"{path.name}.tshark.json.gz"
-    if not made.exists():
-        pytest.skip("no decode made before")
-    packets = tshark.load(made)
+    packets = tshark.load(tshark_made(path))
     options = tshark.options_ids(packets)
     records = [record for frame in tshark.records(packets).values() for record in frame if record["template"] not in options]
     rows = decoded_flows(path).rows
-    if len(records) != len(rows):
-        pytest.skip("tshark has not every record: see oracle/disagreements.csv")
-    if carries_packets(walked(path)):
-        pytest.skip("packets in the records fill what tshark shows as octets")
     columns = ("src_addr", "dst_addr", "src_port", "dst_port", "proto", "bytes", "packets")
     message = Message(export(path)[0])
     theirs = Counter(tuple(flows.row(numbers(record), message)[column] for column in columns) for record in records)

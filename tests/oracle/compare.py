@@ -1,12 +1,14 @@
 """What an oracle and the structural parser see differently in a capture."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import tshark, values
+from . import octets, tshark, values
+from .sflow import Sample
 from .structure import Message, Record
 
 TABLE = Path(__file__).with_name("disagreements.csv")
@@ -14,6 +16,8 @@ TIMES = {"start_ns": range(150, 160, 2), "end_ns": range(151, 160, 2)}
 
 # tshark shows the bits of dateTimeMicroseconds that are to be ignored (RFC 7011 section 6.1.9).
 MICROSECOND_NS = 1000
+# sflowtool prints loads with three places
+PRINTED = 0.001
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,56 @@ def _of_record(frame: int, record: Record, dissected: dict[Any, Any]) -> list[Di
 def _octets(record: Record, key: int | str) -> bytes:
     numbers = TIMES.get(key, (key,))
     return next((octets for element, octets in record.values.items() if element.id in numbers and not element.pen), b"")
+
+
+def with_octets(messages: Iterable[Message], seen: dict[int, list[list[bytes]]]) -> list[Difference]:
+    """Record by record, the octets of every field, where tshark has as many records; under `pen:element` what differs first."""
+    found = []
+    for message in messages:
+        fields = seen.get(message.datagram.frame, [])
+        if len(fields) != len(message.records):
+            continue  # `with_tshark` tells
+        for record, shown in zip(message.records, fields, strict=True):
+            if differing := octets.first_difference(record, shown):
+                element, theirs, ours = differing
+                found.append(Difference(f"octets {element.pen}:{element.id}", message.datagram.frame, theirs.hex(), ours.hex(), ours))
+    return found
+
+
+def with_samples(samples: Iterable[Sample], rows: dict[tuple, list[dict[str, Any]]]) -> list[Difference]:
+    """sFlow: sample by sample, every column that the oracle has. `rows` of `wire` by `Sample.key`, in wire order; a record of which a row
+    has nothing at all is one difference.
+    """
+    found = []
+    shown: Counter[tuple] = Counter()
+    for sample in samples:
+        same = rows.get(sample.key, [])
+        if shown[sample.key] >= len(same):
+            found.append(Difference("samples", sample.frame, sample.key, None, b""))
+            continue
+        row = same[shown[sample.key]]
+        shown[sample.key] += 1
+        for record in sample.records:
+            if record and row.keys().isdisjoint(record):
+                found.append(Difference("records", sample.frame, " ".join(record), None, b""))
+            else:
+                found += [
+                    Difference(column, sample.frame, _shown(value), _shown(row.get(column)), b"")
+                    for column, value in record.items()
+                    if not _equal(value, row.get(column))
+                ]
+    missing = [key for key, same in rows.items() for _ in range(len(same) - shown[key])]
+    return found + [Difference("samples", key[0], None, f"sequence {key[2]}", b"") for key in missing]
+
+
+def _shown(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _equal(theirs: Any, ours: Any) -> bool:
+    if isinstance(theirs, float) and isinstance(ours, float):
+        return abs(theirs - ours) < PRINTED
+    return theirs == ours
 
 
 def table() -> dict[tuple[str, str], list[dict[str, str]]]:

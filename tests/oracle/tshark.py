@@ -64,9 +64,9 @@ ADDRESSES = {"nexthop", "nexthopv6", "bgpnexthop", "bgpnexthopv6", "srcprefix", 
 OCTETS = {"mpls_vpn_rd", "data_link_frame_section", "ingress_acl_id", "egress_acl_id"}
 COMPARED = {element for elements in FIELDS.values() for element in elements}
 MONTHS = {name: n for n, name in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)}
-_SET = re.compile(r"(Flow)?Set \d+ \[id=(?P<id>\d+)\]")
+SET = re.compile(r"(Flow)?Set \d+ \[id=(?P<id>\d+)\]")
 _OPTIONS_TEMPLATE = re.compile(r"Options Template \(Id = (?P<id>\d+)\)")
-_RECORD = re.compile(r"(Flow|pdu) \d+")
+RECORD = re.compile(r"(Flow|pdu) \d+")
 
 Node = list[tuple[str, Any]]
 
@@ -81,11 +81,11 @@ def run(path: Path, dissector: str = "cflow") -> list:
     forced = [word for port in ports for word in ("-d", f"udp.port=={port},{dissector}")]
     command = ["tshark", "-r", "-", "-n", *forced, "-J", f"frame udp {dissector}", "-T", "json"]
     environment = os.environ | {"TZ": "UTC", "LC_ALL": "C"}
-    done = subprocess.run(command, input=_uncounted(path), capture_output=True, check=True, env=environment)
+    done = subprocess.run(command, input=uncounted(path), capture_output=True, check=True, env=environment)
     return _parse(done.stdout)
 
 
-def _uncounted(path: Path) -> bytes:
+def uncounted(path: Path) -> bytes:
     octets = path.read_bytes()
     for datagram in datagrams(path):
         if datagram.payload[:2] == b"\0\x09":
@@ -131,7 +131,7 @@ def counts(packets: list) -> dict[str, int]:
             if key == "cflow" and isinstance(layer, _Pairs):
                 result["datagrams"] += 1
                 for set_key, body in layer:
-                    if _SET.match(set_key):
+                    if SET.match(set_key):
                         result["templates"] += sum(inner.startswith("Template (") for inner, _ in body)
                         result["options_templates"] += sum(inner.startswith("Options Template (") for inner, _ in body)
     return result
@@ -145,7 +145,7 @@ def options_ids(packets: list) -> set[int]:
         for key, layer in dict(dict(packet)["_source"])["layers"]
         if key == "cflow" and isinstance(layer, _Pairs)
         for set_key, body in layer
-        if _SET.match(set_key)
+        if SET.match(set_key)
         for inner, _ in body
         if (found := _OPTIONS_TEMPLATE.match(inner))
     }
@@ -157,9 +157,9 @@ def _record_nodes(layer: Node) -> list[tuple[int, Node]]:
     for key, value in layer:
         if not isinstance(value, _Pairs):
             continue
-        if found := _SET.match(key):
-            nodes += [(int(found["id"]), node) for inner, node in value if _RECORD.match(inner) and isinstance(node, _Pairs)]
-        elif _RECORD.match(key):
+        if found := SET.match(key):
+            nodes += [(int(found["id"]), node) for inner, node in value if RECORD.match(inner) and isinstance(node, _Pairs)]
+        elif RECORD.match(key):
             nodes.append((0, value))
     return nodes
 

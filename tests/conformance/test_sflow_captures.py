@@ -1,0 +1,91 @@
+"""sFlow captures against tshark and sflowtool: every element of every sample, in `wire` (with its counters tables) and in `flows`.
+
+Where they differ, `oracle/disagreements.csv` says why.
+"""
+
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from decoding import Row, decode, plain_address
+from disagreements import assert_as_in_table
+
+from captures import shared_rows
+from oracle import compare, flows, sflow, sflowtool, values
+from oracle.capture import SHARED_CAPTURES, TESTS, Datagram, datagrams
+from oracle.structure import Message
+
+ORACLE = SHARED_CAPTURES / "golden" / "_oracle"
+# What flowfast adds of its own: a sample is of one packet, a discarded one was dropped (FF-SF-05, FF-SF-09)
+COMPUTED = {"packetDeltaCount": 1, "forwardingStatus": 2 << 6}
+COLUMNS = (*(column for column in flows.COLUMNS if not column.startswith("time_")), "sampling_rate")
+NUMBERS = {name: number for (pen, number), (name, _) in values.registry().items() if not pen}
+NS_A_FRAME = 10**6
+
+
+def captures() -> list[Path]:
+    """The project's own and the shared ones, wrapped in packets or not."""
+    shared = [SHARED_CAPTURES / row["file"] for row in shared_rows().values() if "sflow5" in row["protocols"]]
+    return [*sorted((TESTS / "captures").glob("*sflow*.pcap")), *shared]
+
+
+@pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
+@pytest.mark.parametrize("path", captures(), ids=lambda path: path.name)
+def test_every_element(path: Path) -> None:
+    export = [replace(d, time_ns=d.frame * NS_A_FRAME) for d in datagrams(path) if d.payload[:3] == bytes(3)]
+    theirs, rows = sflow.by_tshark(export), by_flowfast(export)
+    differences = compare.with_samples(theirs, rows)
+    assert_as_in_table(path, "tshark", differences)
+    assert_flows([sample for sample in theirs if not sample.is_counters], export, ignored={d.frame for d in differences})
+    made = ORACLE / f"{path.name}.sflowtool.jsonl.gz"
+    if made.exists():
+        by_sflowtool = list(sflowtool.samples(made, [datagram.frame for datagram in export]))
+        assert_as_in_table(path, "sflowtool", compare.with_samples(by_sflowtool, rows))
+        theirs += by_sflowtool
+    assert_nothing_is_ours_alone(theirs, rows)
+
+
+def by_flowfast(export: list[Datagram]) -> dict[tuple, list[Row]]:
+    """Rows of `wire`, counters too, by `Sample.key`, in wire order. The receive time tells the frame."""
+    found: dict[tuple, list[Row]] = {}
+    for row in decode(export, "wire").rows:
+        is_counters = "packetDeltaCount" not in row
+        key = (row["_received"] // NS_A_FRAME, is_counters, row["sample_sequence"], row["ds_class"], row["ds_index"])
+        found.setdefault(key, []).append(row)
+    return found
+
+
+def assert_nothing_is_ours_alone(samples: list[sflow.Sample], rows: dict[tuple, list[Row]]) -> None:
+    """Of every sample that an oracle reads, it reads every column, but for those that flowfast adds."""
+    seen: dict[tuple, set[str]] = {}
+    for sample in samples:
+        seen.setdefault(sample.key, set()).update(*sample.records)
+    for key, columns in seen.items():
+        for row in rows.get(key, []):
+            alone = {column: row[column] for column in row.keys() - columns if not column.startswith("_")}
+            assert alone.items() <= COMPUTED.items()
+
+
+def assert_flows(samples: list[sflow.Sample], export: list[Datagram], ignored: set[int]) -> None:
+    """The common columns of `flows` are those that tshark's values give; not in frames where it reads other values."""
+    expected = Counter(common(flow_of(sample)) for sample in samples if sample.frame not in ignored)
+    rows = decode([datagram for datagram in export if datagram.frame not in ignored], "flows").rows
+    ours = Counter(map(common, rows))
+    assert (list((ours - expected).elements())[:1], list((expected - ours).elements())[:1]) == ([], []), COLUMNS
+
+
+def common(row: Row) -> tuple:
+    shown = (row.get(column) for column in COLUMNS)
+    return tuple(tuple(value) if isinstance(value, list) else plain_address(value) for value in shown)
+
+
+def flow_of(sample: sflow.Sample) -> Row:
+    """As `flows` has it: the octets are those of the frame, or of the packet where the sample has no frame (FF-SF-05)."""
+    shown = {column: value for record in reversed(sample.records) for column, value in record.items()}
+    elements: dict[Any, Any] = {NUMBERS[column]: value for column, value in shown.items() if column in NUMBERS}
+    row = flows.row(elements, Message(Datagram(sample.frame, 0, "", 0, 0, b""), 10))
+    octets = shown.get("frame_length", shown.get("ip_length"))
+    return row | {"bytes": octets, "packets": 1, "sampling_rate": shown["samplingInterval"]}
