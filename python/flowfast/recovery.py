@@ -1,7 +1,7 @@
 """Decoding again what the journal still has: after a crash, after a full disk, and when a template came late."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flowfast import _core, logs
@@ -19,10 +19,12 @@ RETRY_S = (1.0, 60.0)
 class Recovery:
     """A thread that takes one segment after the other into the targets that lack it.
 
-    `decode` opens captures, with a path for the sets that no template came for. `sinks`: a sink for each of the journal's roots.
+    `decode` opens captures, with a path for the sets that no template came for. `sinks`: a sink for each target, now or before.
     """
 
-    def __init__(self, journal: Journal, sinks: Sequence[RotatingFiles], decode: Callable[[Sequence[Path], Path], _core.Replay]) -> None:
+    def __init__(
+        self, journal: Journal, sinks: Mapping[Path, RotatingFiles], decode: Callable[[Sequence[Path], Path], _core.Replay]
+    ) -> None:
         self._journal = journal
         self._sinks = sinks
         self._decode = decode
@@ -48,7 +50,7 @@ class Recovery:
                 self._recover(segment)
                 self._rest_s = RETRY_S[0]
             except Exception as error:  # whatever it was, the segment is still there, and the others may do better
-                for sink in self._sinks:
+                for sink in list(self._sinks.values()):
                     sink.defer()
                     sink.account.deferred(sink.account.records_in_flight)
                 self._journal.late_of(segment).unlink(missing_ok=True)
@@ -59,7 +61,7 @@ class Recovery:
 
     def _recover(self, segment: str) -> None:
         lacking = []
-        for sink in self._sinks:
+        for sink in [self._sinks[root] for root in self._journal.roots_of(segment)]:
             manifest = manifest_of(sink.root, segment)
             if manifest.exists():
                 carry_out(manifest)

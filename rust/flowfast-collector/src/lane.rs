@@ -64,8 +64,9 @@ pub(crate) struct Lane {
     pub(crate) late: Option<PathBuf>,
     /// Rows of the interval that the queue had no room for, and that the journal may give again.
     rows_missing: u64,
-    /// Rotations asked for by the consumer that were done.
+    /// Rotations and changes of admission asked for by the consumer that were done.
     rotations: u32,
+    admissions: u32,
     minute: Option<Interval>,
     /// The first minute that the ledger has not told of, if it is over: its rows found no room in the queue, and go with the next.
     untold: Option<Interval>,
@@ -128,6 +129,7 @@ impl Lane {
             late: None,
             rows_missing: 0,
             rotations: 0,
+            admissions: 0,
             minute: None,
             untold: None,
             oldest_ns: None,
@@ -146,6 +148,7 @@ impl Lane {
     /// The time is now this: closes the minute, the interval and the batch that it ends. Call before the datagrams of that time.
     pub(crate) fn advance(&mut self, now_ns: i64) {
         self.rotate_if_told();
+        self.admit_as_told();
         let is_in = |interval: Option<Interval>| interval.is_some_and(|each| each.contains(now_ns));
         let interval_goes_on = is_in(self.interval);
         if !interval_goes_on || self.batch_is_old(now_ns) {
@@ -223,6 +226,16 @@ impl Lane {
         }
     }
 
+    /// Takes over whom the consumer wants to be heard from now on.
+    fn admit_as_told(&mut self) {
+        let admissions = self.outbox.control().admissions();
+        if admissions != self.admissions {
+            self.admissions = admissions;
+            self.options.admission = self.outbox.control().admission();
+            self.decoder.admit_as(self.options.admission.clone());
+        }
+    }
+
     /// Decodes one datagram. Its time must have been given to [`Self::advance`].
     pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>) {
         self.given += 1;
@@ -245,10 +258,18 @@ impl Lane {
         }
     }
 
-    /// Learns what a datagram of a journal teaches: no row comes of it, and nothing is counted.
+    /// Learns from a message of a journal that only teaches: no row comes of it, and nothing is counted.
     pub(crate) fn learn(&mut self, datagram: &Datagram<'_>) {
-        let learnt = catch_unwind(AssertUnwindSafe(|| self.decoder.learn(datagram)));
-        if learnt.is_err() {
+        self.take_in(Decoder::learn, datagram);
+    }
+
+    /// Learns from a datagram that an earlier process has received: no row comes of it, and nothing is counted.
+    pub(crate) fn recall(&mut self, datagram: &Datagram<'_>) {
+        self.take_in(Decoder::recall, datagram);
+    }
+
+    fn take_in(&mut self, how: fn(&mut Decoder, &Datagram<'_>), datagram: &Datagram<'_>) {
+        if catch_unwind(AssertUnwindSafe(|| how(&mut self.decoder, datagram))).is_err() {
             self.replace_decoder();
         }
     }
@@ -324,6 +345,7 @@ impl Lane {
             self.own.journal_errors += 1;
         }
         *self.board.snapshot() = self.snapshot();
+        self.board.publish_templates(|| self.decoder.templates());
         self.publish_exporters();
     }
 
@@ -339,6 +361,7 @@ impl Lane {
         self.tell_ledger();
         self.published_ns = now_ns;
         *self.board.snapshot() = self.snapshot();
+        self.board.publish_templates(|| self.decoder.templates());
         if has_passed(
             self.exporters_published_ns,
             now_ns,

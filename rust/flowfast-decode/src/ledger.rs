@@ -99,6 +99,9 @@ counts! {
     /// Counted as lost before, and late.
     sequence_late_records,
     sequence_late_packets,
+    /// Sent while no collector ran.
+    collector_down_records,
+    collector_down_packets,
     /// Of nobody: the kernel does not say whose they were.
     kernel_drops;
     datagrams_discarded by DecodeError as DecodeError::reason,

@@ -73,6 +73,7 @@ pub(crate) fn exporters_list<'py>(
         dict.set_item("records", exporter.records)?;
         dict.set_item("lost", exporter.lost)?;
         dict.set_item("late", exporter.late)?;
+        dict.set_item("missed", exporter.missed)?;
         dict.set_item("lost_unit", exporter.lost_unit)?;
         dict.set_item("templates", exporter.templates)?;
         dict.set_item("last_seen_ns", exporter.last_seen_ns)?;

@@ -2,6 +2,7 @@
 
 mod exporters;
 mod kept;
+mod notes;
 mod records;
 mod sections;
 mod templates;
@@ -33,7 +34,7 @@ use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
 pub use kept::KeptMessage;
-pub use templates::TemplateSummary;
+pub use templates::{TemplateField, TemplateSummary};
 
 /// One UDP datagram as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +98,17 @@ impl Default for DecoderOptions {
     }
 }
 
+/// What a datagram is to a decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    /// It was received, and is decoded.
+    Received,
+    /// A part of a message that taught something to another decoder, or a note of that one.
+    Lesson,
+    /// Another decoder has received it, and decoded it or not: no row comes of it.
+    Recalled,
+}
+
 /// Decodes the datagrams of any number of exporters into tables.
 ///
 /// Pure state: time comes with the datagrams, and nothing is read or written but what is given.
@@ -124,8 +136,8 @@ pub struct Decoder {
     late_octets: usize,
     /// Octets that all domains remember.
     memory_octets: usize,
-    /// The current datagram is only learnt from.
-    learning: bool,
+    /// What the current datagram is.
+    intake: Intake,
     /// Templates of all domains.
     templates: usize,
     /// Octets of what options data taught, over all domains.
@@ -170,7 +182,7 @@ impl Decoder {
             late: Vec::new(),
             late_octets: 0,
             memory_octets: 0,
-            learning: false,
+            intake: Intake::Received,
             templates: 0,
             options_octets: 0,
             sample_sources: 0,
@@ -241,6 +253,11 @@ impl Decoder {
             self.discard(datagram, why);
         }
         admitted.is_err()
+    }
+
+    /// Hears these from now on: [`DecoderOptions::admission`].
+    pub fn admit_as(&mut self, admission: AdmissionOptions) {
+        self.admission.change(admission);
     }
 
     /// Counts a datagram that is not to be decoded, and why.

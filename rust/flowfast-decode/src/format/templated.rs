@@ -129,7 +129,7 @@ impl<'d, 'p> Message<'d, 'p> {
 
     /// A data set: its records are counted and checked.
     pub(super) fn data(&mut self, set: Set<'p>) -> Result<SetKind, DecodeError> {
-        let step = match self.lookup(set.id) {
+        let step = match self.take_template(set.id) {
             found if !self.decoder.reads(found) => return Ok(SetKind::Data),
             Lookup::Found(plan) => {
                 let first = self.pieces.len();
@@ -161,11 +161,11 @@ impl<'d, 'p> Message<'d, 'p> {
     }
 
     /// The template in effect: of this message, else of earlier ones.
-    fn lookup(&self, template_id: u16) -> Lookup {
+    fn take_template(&mut self, template_id: u16) -> Lookup {
         if let Some(plan) = self.own.get(&template_id) {
             return plan.map_or(Lookup::Missing, Lookup::Found);
         }
-        self.decoder.lookup(
+        self.decoder.take_template(
             self.context.domain_index,
             self.session,
             template_id,
@@ -217,7 +217,7 @@ impl<'d, 'p> Message<'d, 'p> {
             context,
             mut steps,
             pieces,
-            ..
+            own,
         } = self;
         let mut new_templates = Vec::new();
         let mut counts = Counts::default();
@@ -279,6 +279,17 @@ impl<'d, 'p> Message<'d, 'p> {
                         }
                         _ => {}
                     }
+                    // One of this message is stored by now, and was not when the set was read.
+                    if let Some(template_id) = span.context.template_id
+                        && own.contains_key(&template_id)
+                    {
+                        decoder.take_template(
+                            context.domain_index,
+                            session,
+                            template_id,
+                            context.received_ns,
+                        );
+                    }
                     let (body, pieces) = (&payload[start..start + octets], &pieces[range]);
                     decoder.take_reports(span.plan, body, pieces, span.run());
                     decoder.append_records(span.plan, body, pieces, span.run());
@@ -289,6 +300,9 @@ impl<'d, 'p> Message<'d, 'p> {
                     why,
                 } => {
                     counts.undecoded_sets += 1;
+                    if decoder.learns() {
+                        continue; // it was counted when it came
+                    }
                     decoder.count_undecodable(context.domain_index);
                     let octets = set.len() - set::HEADER_LEN;
                     match why {
