@@ -73,12 +73,13 @@ class Upkeep:
         self._watch.close()
         self._journal.close()
 
-    def _decode(self, captures: Sequence[Path], late: Path) -> _core.Replay:
+    def _decode(self, captures: Sequence[Path], late: Path, batch_rows: int) -> _core.Replay:
         settings = self._settings
         return _core.Replay(
             [str(capture) for capture in captures],
             **settings.decoding,
             rotate_s=settings.rotation_s,
             late=late,
+            batch_rows=batch_rows,
             limits=settings.limits.bounds(),  # whom to hear was decided when it came
         )

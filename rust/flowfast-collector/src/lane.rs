@@ -62,7 +62,7 @@ pub(crate) struct Lane {
     pub(crate) journal: Option<Journal>,
     /// Where sets go that no template came for, when the input has ended.
     pub(crate) late: Option<PathBuf>,
-    /// Rows of the interval that the queue had no room for, and that the journal may give again.
+    /// Rows of the interval that the queue had no room for, or a panic took, and that the journal may give again.
     rows_missing: u64,
     /// Rotations and changes of admission asked for by the consumer that were done.
     rotations: u32,
@@ -462,7 +462,15 @@ impl Lane {
         let settled = stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>();
         self.own.received_uncounted += self.given.saturating_sub(stats.datagrams_received);
         self.own.discarded_panic += self.given.saturating_sub(settled);
-        self.own.dropped_panic += stats.records_decoded.saturating_sub(self.handed);
+        let pending = stats.records_decoded.saturating_sub(self.handed);
+        // The journal gives them again, with the rest of the interval.
+        let loss = if self.journal.is_some() {
+            self.rows_missing += pending;
+            RecordLoss::QueueFull
+        } else {
+            self.own.dropped_panic += pending;
+            RecordLoss::WorkerPanic
+        };
         let no_template = SetLoss::NoTemplate as usize;
         stats.sets_discarded[no_template] += std::mem::take(&mut stats.sets_waiting);
         stats.set_octets_discarded[no_template] += std::mem::take(&mut stats.set_octets_waiting);
@@ -474,7 +482,12 @@ impl Lane {
         };
         let mut ledger = std::mem::replace(&mut self.decoder, decoder).into_ledger();
         let counters = self.snapshot().counters();
-        ledger.close_after_panic(|name, label| counters.find(name, label));
+        ledger.close_after_panic(loss, |name, label| {
+            // What becomes of rows that are missing, the end of the interval tells.
+            let is_open = name == "records_pending"
+                || (name, label) == ("records_dropped", Some(RecordLoss::QueueFull.label()));
+            counters.find(name, label).filter(|_| !is_open)
+        });
         self.decoder.go_on_with(ledger);
     }
 }

@@ -287,10 +287,14 @@ impl Ledger {
         self.at(NOBODY).kernel_drops += drops as i64;
     }
 
-    /// The decoder is lost to a panic, and with it what waited. What the accounts then lack of the counters is nobody's; `total` tells
-    /// the counters by name and label.
-    pub fn close_after_panic(&mut self, total: impl Fn(&str, Option<&str>) -> Option<i64>) {
-        self.hand_over(Err(RecordLoss::WorkerPanic));
+    /// The decoder is lost to a panic, and with it what waited; `loss` is what becomes of its rows. What the accounts then lack of the
+    /// counters is nobody's; `total` tells those by name and label, as far as they are final.
+    pub fn close_after_panic(
+        &mut self,
+        loss: RecordLoss,
+        total: impl Fn(&str, Option<&str>) -> Option<i64>,
+    ) {
+        self.hand_over(Err(loss));
         let no_template = SetLoss::NoTemplate as usize;
         for Account { total: counts, .. } in &mut self.accounts {
             counts.sets_discarded[no_template] += std::mem::take(&mut counts.sets_waiting);

@@ -360,14 +360,26 @@ fn a_panic_costs_the_decoder_and_nothing_uncounted() {
 fn a_datagram_that_panics_is_told_and_in_the_journal() {
     let directory = std::env::temp_dir().join(format!("flowfast-{}-panic", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
-    let (mut lane, consumer) = lane(batching(60, 2), 99, WhenFull::Block);
+    let batching = Batching {
+        ledger: true,
+        ..batching(60, 2)
+    };
+    let (mut lane, consumer) = lane(batching, 99, WhenFull::Block);
     let options = JournalOptions {
         directory: directory.clone(),
         run: "run".to_owned(),
     };
     lane.journal = Some(Journal::new(options, 0, consumer.control.clone()));
-    feed(&mut lane, PANIC, 0);
-    feed(&mut lane, &netflow5(1), 0);
+    let payloads = [
+        &netflow5(1)[..],
+        &netflow5(2),
+        &netflow5(3),
+        PANIC,
+        &netflow5(4),
+    ];
+    for payload in payloads {
+        feed(&mut lane, payload, 0);
+    }
     lane.finish();
     let mut journaled = Vec::new();
     read_datagrams(&directory.join("0-0-run-0.pcap"), |datagram, teaches| {
@@ -376,14 +388,20 @@ fn a_datagram_that_panics_is_told_and_in_the_journal() {
         }
     })
     .unwrap();
-    assert_eq!(journaled, [PANIC.to_vec(), netflow5(1).to_vec()]);
+    assert_eq!(journaled, payloads);
     let told = consumer.fatal_datagrams();
     assert_eq!(told.len(), 1);
     assert_eq!((&*told[0].payload, told[0].exporter), (PANIC, EXPORTER));
     let counters = consumer.counters();
     assert_eq!(counters.total("worker_panics"), 1);
-    assert_eq!(counters.total("datagrams_journaled"), 2);
+    assert_eq!(counters.total("datagrams_journaled"), 5);
+    // The third row was pending: the journal gives it again, as one that found the queue full.
+    assert_eq!(counters.labelled("records_dropped", "to_journal"), 1);
+    assert_eq!(counters.labelled("records_dropped", "worker_panic"), 0);
     assert_adds_up(&consumer);
+    let (rows, told) = take_ledger(&consumer);
+    assert_eq!(rows, 3);
+    assert_ledger_is_whole(&consumer, &told);
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
