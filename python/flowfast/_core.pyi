@@ -269,8 +269,8 @@ def flow_columns() -> list[dict[str, Any]]:
 def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """Templates that exporters defined in these captures, and (path, one sentence) for each capture that could not be read to its end.
 
-    Of each template: `exporter`, `exporter_port`, `local_address` (what its listener is bound to; None in a journal, which does not know
-    it), `local_port`, `format`, `domain`, `template_id`, `kind` (`data` or `options`), `scope_count`, `fields` (each `name`, `element` as
+    Of each template: `exporter`, `exporter_port`, `local_address` (where it was sent to; None in a journal, which does not
+    know it), `local_port`, `format`, `domain`, `template_id`, `kind` (`data` or `options`), `scope_count`, `fields` (each `name`, `element` as
     pen:id, and `length` in octets, 65535 if it varies; scope first), `refreshed_ns` (when it was received last), `sets` (data sets that
     were read with it) and `used_ns` (when the last of them was received; None if there was none).
     """

@@ -1,6 +1,6 @@
 //! Listeners, their workers, and the consumer's view of both.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -258,20 +258,11 @@ impl Collector {
         self.consumer.exporters()
     }
 
-    /// Templates that the workers know, as of now, each with the address that its listener is bound to; of a worker that does not
-    /// answer for half a second, as of when it last did.
-    pub fn templates(&self) -> Vec<(IpAddr, TemplateSummary)> {
+    /// Templates that the workers know, as of now; of a worker that does not answer for half a second, as of when it last did.
+    pub fn templates(&self) -> Vec<TemplateSummary> {
         let by_worker = self.consumer.templates(MAX_TEMPLATES_WAIT);
-        let of = |listener: &Listener| {
-            let address = listener.listen.address.ip();
-            let workers = by_worker.iter().skip(listener.first_worker);
-            let templates = workers.take(listener.listen.workers);
-            let templates = templates.flat_map(|list| list.iter().cloned());
-            templates
-                .map(|template| (address, template))
-                .collect::<Vec<_>>()
-        };
-        self.listeners.iter().flat_map(of).collect()
+        let all = by_worker.iter().flat_map(|list| list.iter().cloned());
+        all.collect()
     }
 
     /// Datagrams that decoders panicked on, a few of each worker.

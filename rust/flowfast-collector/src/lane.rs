@@ -2,6 +2,7 @@
 //!
 //! Sockets and capture files feed the same lane; it has no clock and no input of its own.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -192,6 +193,11 @@ impl Lane {
             self.decoder.ledger_mut().written();
             self.untold = None;
         }
+    }
+
+    /// What comes next was sent to this address.
+    pub(crate) fn sent_to(&mut self, local_address: Option<IpAddr>) {
+        self.decoder.sent_to(local_address);
     }
 
     /// Counts a datagram that is not to be decoded, and why.

@@ -220,8 +220,8 @@ impl Collector {
     fn templates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let templates = py.detach(|| self.0.templates());
         let list = PyList::empty(py);
-        for (local_address, template) in &templates {
-            list.append(template_dict(py, Some(*local_address), template)?)?;
+        for template in &templates {
+            list.append(template_dict(py, template)?)?;
         }
         Ok(list)
     }

@@ -1,6 +1,5 @@
 //! Templates as dictionaries.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use flowfast_collector::CaptureFaults;
@@ -21,15 +20,14 @@ pub(crate) fn known_templates<'py>(
         .map_err(|error| start_error(py, &error))?;
     let list = PyList::empty(py);
     for template in &templates {
-        list.append(template_dict(py, None, template)?)?;
+        list.append(template_dict(py, template)?)?;
     }
     Ok((list, faults))
 }
 
-/// A template, and the address that it was sent to, if that is known.
+/// A template as a dictionary.
 pub(crate) fn template_dict<'py>(
     py: Python<'py>,
-    local_address: Option<IpAddr>,
     template: &TemplateSummary,
 ) -> PyResult<Bound<'py, PyDict>> {
     let fields = PyList::empty(py);
@@ -43,7 +41,10 @@ pub(crate) fn template_dict<'py>(
     let dict = PyDict::new(py);
     dict.set_item("exporter", template.exporter.to_string())?;
     dict.set_item("exporter_port", template.exporter_port)?;
-    dict.set_item("local_address", local_address.map(|each| each.to_string()))?;
+    dict.set_item(
+        "local_address",
+        template.local_address.map(|each| each.to_string()),
+    )?;
     dict.set_item("local_port", template.local_port)?;
     dict.set_item("format", template.format)?;
     dict.set_item("domain", template.domain)?;

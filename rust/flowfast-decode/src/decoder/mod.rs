@@ -146,6 +146,8 @@ pub struct Decoder {
     sample_sources: usize,
     /// What the exporter says of itself in the message that is being decoded.
     reports: Vec<Report>,
+    /// Where the current datagram was sent to.
+    local_address: Option<IpAddr>,
     /// When the current datagram was received. Captures may go back in time.
     now_ns: i64,
     /// When sets that had waited too long were last looked for.
@@ -187,6 +189,7 @@ impl Decoder {
             options_octets: 0,
             sample_sources: 0,
             reports: Vec::new(),
+            local_address: None,
             now_ns: i64::MIN,
             expired_ns: i64::MIN,
             steps: Vec::new(),
@@ -258,6 +261,11 @@ impl Decoder {
     /// Hears these from now on: [`DecoderOptions::admission`].
     pub fn admit_as(&mut self, admission: AdmissionOptions) {
         self.admission.change(admission);
+    }
+
+    /// What is decoded from now on was sent to this address; `None`: nobody knows. Templates remember it (FF-TL-11).
+    pub fn sent_to(&mut self, local_address: Option<IpAddr>) {
+        self.local_address = local_address;
     }
 
     /// Counts a datagram that is not to be decoded, and why.

@@ -18,6 +18,8 @@ pub struct TemplateSummary {
     pub exporter: IpAddr,
     /// Source UDP port.
     pub exporter_port: u16,
+    /// Address that it was sent to last, if that is known.
+    pub local_address: Option<IpAddr>,
     /// UDP port it arrived on.
     pub local_port: u16,
     /// `netflow_v9`, `ipfix`.
@@ -82,6 +84,7 @@ impl Decoder {
                 summaries.push(TemplateSummary {
                     exporter: unmapped(domain.key.exporter),
                     exporter_port: known.session.exporter_port,
+                    local_address: domain.templates.local_address(known.session),
                     local_port: known.session.local_port,
                     format: domain.key.format.name(),
                     domain: domain.key.domain,
@@ -191,6 +194,7 @@ impl Decoder {
             &self.limits,
             &mut evicted,
         );
+        (domain.templates).note_address(session, self.local_address);
         match stored {
             Stored::New => self.templates += 1,
             Stored::Refreshed => self.plans.release(plan),

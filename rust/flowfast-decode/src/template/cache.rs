@@ -1,6 +1,7 @@
 //! Which template an Observation Domain uses (RFC 7011 section 8, RFC 3954 section 7).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
@@ -84,14 +85,20 @@ pub(crate) struct TemplateCache {
     count: usize,
     /// What they count as.
     fields: usize,
-    /// Sessions that have defined templates of their own.
-    defining: Vec<Session>,
+    /// Sessions that have defined templates of their own, and the address of ours that each sends to, if it is known.
+    defining: Vec<(Session, Option<IpAddr>)>,
 }
 
 impl TemplateCache {
     /// Whether a session has defined templates of its own.
     pub(crate) fn is_defining(&self, session: Session) -> bool {
-        self.defining.contains(&session)
+        self.defining.iter().any(|known| known.0 == session)
+    }
+
+    /// The address of ours that a session sent its templates to.
+    pub(crate) fn local_address(&self, session: Session) -> Option<IpAddr> {
+        let mut defining = self.defining.iter();
+        defining.find(|known| known.0 == session)?.1
     }
 
     /// Templates known, over all sessions.
@@ -172,11 +179,12 @@ impl TemplateCache {
         while self.count > 0 && self.fields + fields > limits.template_fields_per_domain {
             self.evict_oldest(evicted);
         }
-        if !self.defining.contains(&session) {
+        if !self.is_defining(session) {
             if self.defining.len() >= MAX_SESSIONS {
                 self.defining.remove(0);
             }
-            self.defining.push(session);
+            self.defining.reserve_exact(1);
+            self.defining.push((session, None));
         }
         let definitions = self.by_id.entry(template_id).or_default();
         if definitions.sessions.len() >= MAX_SESSIONS
@@ -188,6 +196,7 @@ impl TemplateCache {
             self.count -= 1;
             self.fields -= gone.fields;
         }
+        definitions.sessions.reserve_exact(1); // most are from one session
         definitions.sessions.push(SessionTemplate {
             session,
             plan,
@@ -229,6 +238,14 @@ impl TemplateCache {
             !definitions.sessions.is_empty()
         });
         self.count -= quota - left;
+    }
+
+    /// Notes where a session that has defined templates sends them.
+    pub(crate) fn note_address(&mut self, session: Session, local_address: Option<IpAddr>) {
+        let mut defining = self.defining.iter_mut();
+        if let Some(known) = defining.find(|known| known.0 == session) {
+            known.1 = local_address;
+        }
     }
 
     /// An earlier process has read so many data sets with a template.
