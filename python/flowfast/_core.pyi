@@ -149,6 +149,10 @@ class Collector:
         """Ask the workers to read what the kernel still holds, flush and stop. `next_event` goes on giving events until `finished`."""
     def rotate(self, rotate_s: int | None = None) -> None:
         """End the present rotation interval now, with its `IntervalEnd`; later ones last `rotate_s` seconds, or as long as before."""
+    def set_admission(self, *, limits: Mapping[str, int], allow: Sequence[str], deny: Sequence[str]) -> None:
+        """Whom to hear from now on, and how much of each: networks as in the constructor, and of `limits` those that are rates."""
+    def recalled_until_ns(self) -> int | None:
+        """When the last datagram that `state` holds was received, nanoseconds since the UNIX epoch; None if it holds none."""
     def set_when_full(self, when_full: str) -> None:
         """What to do from now on with rows that find the queue full: `drop` or `block`."""
     @property
@@ -158,6 +162,8 @@ class Collector:
     def exporters(self) -> list[dict[str, Any]]: ...
     def exporter_count(self) -> int:
         """How many `exporters` has; cheap, however many they are."""
+    def templates(self) -> list[dict[str, Any]]:
+        """Templates that the workers know, as `known_templates` has them. Waits for workers half a second at most."""
     def fatal_datagrams(self) -> list[tuple[str, int, int, bytes]]:
         """(exporter, port, local port, payload) of datagrams that a decoder panicked on, at most a few of each worker."""
     def accounts(self) -> list[dict[str, Any]]:
@@ -198,6 +204,7 @@ class Replay:
         queue_batches: int = 64,
         late: str | PathLike[str] | None = None,
         ledger: bool = False,
+        limits: Mapping[str, int] = ...,
     ) -> Self:
         """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened.
 
@@ -273,6 +280,8 @@ def flow_columns() -> list[dict[str, Any]]:
 def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """Templates that exporters defined in these captures, and (path, one sentence) for each capture that could not be read to its end.
 
-    Of each template: `exporter`, `exporter_port`, `local_port`, `format`, `domain`, `template_id`, `scope_count` (0: it describes Flow
-    Records), `fields` (name and length in octets, 65535 if it varies), `refreshed_ns`.
+    Of each template: `exporter`, `exporter_port`, `local_address` (where it was sent to; None in a journal, which does not
+    know it), `local_port`, `format`, `domain`, `template_id`, `kind` (`data` or `options`), `scope_count`, `fields` (each `name`, `element` as
+    pen:id, and `length` in octets, 65535 if it varies; scope first), `refreshed_ns` (when it was received last), `sets` (data sets that
+    were read with it) and `used_ns` (when the last of them was received; None if there was none).
     """

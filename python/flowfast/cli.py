@@ -38,6 +38,9 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="Configuration file. Default: $FLOWFAST_CONFIG, then /etc/flowfast/flowfast.toml."),
 ]
+CollectorAddress = Annotated[
+    str | None, typer.Option("--http", metavar="ADDRESS", help=f"Where the collector serves HTTP, or `off`. Default: {HTTP_DEFAULT}.")
+]
 To = Annotated[list[str] | None, typer.Option("--to", metavar="TARGET", help=f"{_help('to')} Repeatable. Default: `-`.")]
 Schema = Annotated[str | None, typer.Option("--schema", metavar="flows|wire", help=f"{_help('schema_')} Default: flows.")]
 Columns = Annotated[
@@ -203,9 +206,7 @@ def check_config_command(
 def doctor_command(
     *,
     config: ConfigFile = None,
-    http: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help=f"Where the collector serves HTTP, or `off`. Default: {HTTP_DEFAULT}.")
-    ] = None,
+    http: CollectorAddress = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> int:
     """Find what ails the collector that runs, or else this machine, and what mends it; exit code 1 if there is a problem."""
@@ -225,11 +226,16 @@ def schema_command(
 @app.command("templates")
 def templates_command(
     *,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `flowfast collect` writes to, or its journal.")],
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="What `flowfast collect` writes to, or its journal. Default: ask the collector that runs."),
+    ] = None,
+    config: ConfigFile = None,
+    http: CollectorAddress = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> int:
-    """List the templates that a journal knows: whose they are, how old, and their fields."""
-    return templates.run(directory, as_json=json)
+    """List the templates that a collector or a journal knows: whose they are, how old, how much used, and their fields."""
+    return templates.run(directory, load({"http": http}, config_path(config), os.environ), as_json=json)
 
 
 bench = typer.Typer(help="Measure the speed of this machine.", no_args_is_help=True)

@@ -165,9 +165,21 @@ class Settings(BaseModel):
         return self.when_full == "block" or any(uri.blocking for uri in self.listen)
 
     @property
+    def rotating_roots(self) -> tuple[Path, ...]:
+        """Directories of the targets that rotate."""
+        return tuple(target.path for target in self.to if target.layout == "directory")
+
+    @property
+    def journal_directory(self) -> Path | None:
+        """Where the journal is; None if there is none."""
+        if self.journal == "off" or not self.rotating_roots:
+            return None
+        return self.journal_dir or self.rotating_roots[0] / "journal"
+
+    @property
     def rotation_s(self) -> int:
         """Seconds of an interval, 0 if no target rotates."""
-        return self.rotate if any(target.layout == "directory" for target in self.to) else 0
+        return self.rotate if self.rotating_roots else 0
 
     @property
     def decoding(self) -> Decoding:

@@ -44,6 +44,10 @@ COUNTERS: dict[str, str] = {
     "sequence_lost_packets": "Export packets lost before flowfast, by sequence numbers that count packets (v9, sFlow).",
     "sequence_late_records": "Flow Records of sequence_lost_records that came later than their successors, and so were not lost.",
     "sequence_late_packets": "Export packets of sequence_lost_packets that came later than their successors.",
+    "collector_down_records": "Flow Records that exporters sent while no collector ran, by sequence numbers across a restart (v5 to v8, "
+    "IPFIX); with the journal.",
+    "collector_down_packets": "Export packets that exporters sent while no collector ran, by sequence numbers across a restart (v9, "
+    "sFlow); with the journal.",
     "sequence_lost_flow_samples": "sFlow flow samples lost before flowfast, by the sequence of each data source, of lost datagrams too.",
     "sequence_lost_counter_samples": "sFlow counter samples lost before flowfast, by the sequence of each data source.",
     "sequence_lost_discard_samples": "sFlow discarded-packet samples lost before flowfast, by the sequence of each data source.",
@@ -160,6 +164,9 @@ LABELS: dict[str, dict[str, str]] = {
     },
 }
 """The labels of the counters that have some."""
+
+REFUSED = ("acl", "rate_limited", "held")
+"""Labels of `datagrams_discarded` that the settings ask for: no fault of the datagrams, nor a loss."""
 
 Stats = Mapping[str, Any]
 

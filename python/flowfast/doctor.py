@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from flowfast.counters import REFUSED
 from flowfast.escape import printable
 from flowfast.units import format_count, format_octets, plural
 
@@ -165,16 +166,30 @@ def _targets(targets: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def _discards(counters: Mapping[str, Any]) -> Iterator[Finding]:
-    # What the access lists refuse is refused as it should be.
-    discarded = {why: count for why, count in counters.get("datagrams_discarded", {}).items() if count and why != "acl"}
+    counted = {why: count for why, count in counters.get("datagrams_discarded", {}).items() if count}
+    # What the access lists refuse is refused as it should be; what else the settings refuse may surprise.
+    refused = {why: count for why, count in counted.items() if why in REFUSED and why != "acl"}
+    if refused:
+        yield Finding(
+            "refused",
+            "note",
+            "datagrams",
+            f"{plural(sum(refused.values()), 'datagram')} refused by `[limits]`: {_labelled(refused)}",
+            ("if that is too strict: `datagrams-per-second`, `records-per-second`, `malformed-in-a-row`, then SIGHUP",),
+        )
+    discarded = {why: count for why, count in counted.items() if why not in REFUSED}
     if discarded:
         yield Finding(
             "discarded",
             "problem",
             "datagrams",
-            f"{plural(sum(discarded.values()), 'datagram')} discarded: {', '.join(f'{why} {count:,}' for why, count in discarded.items())}",
+            f"{plural(sum(discarded.values()), 'datagram')} discarded: {_labelled(discarded)}",
             ("keep some: tcpdump -c 1000 -w bad.pcap udp port 2055; then `flowfast convert bad.pcap --to null:`",),
         )
+
+
+def _labelled(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{label} {count:,}" for label, count in counts.items())
 
 
 def _given_up(counters: Mapping[str, Any]) -> Iterator[Finding]:
@@ -184,7 +199,7 @@ def _given_up(counters: Mapping[str, Any]) -> Iterator[Finding]:
             "sets_discarded",
             "problem",
             "data sets",
-            f"{plural(sum(lost.values()), 'data set')} never decoded: {', '.join(f'{why} {count:,}' for why, count in lost.items())}",
+            f"{plural(sum(lost.values()), 'data set')} never decoded: {_labelled(lost)}",
             _REFRESH_TEMPLATES,
         )
 

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flowfast import logs
@@ -46,7 +45,8 @@ class JournalCounters:
 class Journal:
     """A directory of segments, and what has become of each. Threads share it.
 
-    `roots`: the directories of rotating files that its segments are decoded into. `keep`: segments whose rows are durable are kept.
+    `roots`: the directories of rotating files that segments of earlier runs are decoded into, and what is received now; these may change,
+    and a segment belongs to those that its worker handed to. `keep`: segments whose rows are durable are kept.
     """
 
     def __init__(self, directory: Path, roots: Sequence[Path], *, keep: bool) -> None:
@@ -56,6 +56,7 @@ class Journal:
         self.counters = JournalCounters()
         self._keep = keep
         self._lock = threading.Condition()
+        self._owed: dict[str, list[Path]] = {}
         self._reports: dict[str, list[bool]] = {}
         self._to_decode: list[str] = []
         self._templates_came = True
@@ -82,19 +83,30 @@ class Journal:
             left.remove(done)
         self.put_back(left)
         if left:
-            end = datetime.fromtimestamp(max((self.directory / name).stat().st_mtime for name in left), UTC)
-            logs.info(
-                "journal_taken_over",
-                f"{plural(len(left), 'journal segment')} of an earlier run to decode again; the last was written at {end:%H:%M:%S} UTC, "
-                "and what came after that was not received",
-                segments=len(left),
-                until=end.isoformat(timespec="milliseconds"),
-            )
+            logs.info("journal_taken_over", f"{plural(len(left), 'journal segment')} of an earlier run to decode again", segments=len(left))
         return captures_of_templates(self.directory)
 
     def states(self) -> list[Path]:
         """Captures of the templates and options data that each worker knew when its last interval ended."""
         return states(self.directory)
+
+    def change_roots(self, roots: Sequence[Path]) -> None:
+        """These take what is received from now on. What an earlier run has left in one that is new is cleared up."""
+        for root in roots:
+            if root not in self.roots:
+                for run in self._locks:
+                    if run != self.run:
+                        self._clean(root / INCOMPLETE, run)
+        self.roots = tuple(roots)
+
+    def owe(self, segment: str, root: Path) -> None:
+        """A target is to have the rows of a segment. Called for all of them before any of them settles it."""
+        with self._lock:
+            self._owed.setdefault(segment, []).append(root)
+
+    def roots_of(self, segment: str) -> Sequence[Path]:
+        """The targets that are to have the rows of a segment."""
+        return self._owed.get(segment, self.roots)
 
     def settle(self, sink: RotatingFiles, end: IntervalEnd, missing: int) -> None:
         """A worker's interval has ended: commit its files in one target, or leave them to the journal if `missing` rows did not come."""
@@ -114,7 +126,7 @@ class Journal:
         with self._lock:
             reports = self._reports.setdefault(end.segment, [])
             reports.append(done)
-            if len(reports) < len(self.roots):
+            if len(reports) < len(self.roots_of(end.segment)):
                 return
             del self._reports[end.segment]
         if not (all(reports) and self._retired(end.segment)):
@@ -130,7 +142,8 @@ class Journal:
 
     def retire(self, segment: str) -> None:
         """Every target has the rows of a segment: it goes, or is kept. Raises OSError; then it is to be tried again."""
-        for root in self.roots:
+        roots = self.roots_of(segment)
+        for root in roots:
             if (manifest := manifest_of(root, segment)).exists():
                 carry_out(manifest)
         self._keep_late(segment)
@@ -140,7 +153,8 @@ class Journal:
         else:
             path.unlink(missing_ok=True)
         sync(self.directory)
-        self._forget(segment, self.roots)
+        self._forget(segment, roots)
+        self._owed.pop(segment, None)
 
     def _retired(self, segment: str) -> bool:
         try:
@@ -195,7 +209,10 @@ class Journal:
             temporary.unlink()
             return
         sync(temporary)
-        temporary.rename(self.directory / _late_segment(segment))
+        late = _late_segment(segment)
+        if segment in self._owed:
+            self._owed[late] = self._owed[segment]
+        temporary.rename(self.directory / late)
         sync(self.directory)
 
     def _forget(self, segment: str, roots: Sequence[Path]) -> None:

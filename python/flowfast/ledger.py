@@ -116,6 +116,9 @@ class Ledger:
         for counts in self.targets.values():
             found.append(Loss("records_failed", "sink_failed", counts["records_failed"], counts["records_failed"]))
             found.append(Loss("records_dropped", "target_queue_full", counts["records_dropped"], counts["records_dropped"]))
+        missed = total["collector_down_records"] + total["collector_down_packets"]
+        records = total["collector_down_records"] + total["collector_down_packets"] * per_datagram
+        found.append(Loss("sequence_lost", "collector_down", missed, records))
         # Sequence numbers see every message that was not decoded, whoever lost it: what was lost on the way is the rest.
         seen = total["sequence_lost_records"] + total["sequence_lost_packets"] * per_datagram
         here = sum(

@@ -11,6 +11,9 @@ Rate = Annotated[int, Field(ge=0, lt=1 << 32)]
 Octets = Annotated[int, BeforeValidator(parse_octets), Field(ge=1, lt=1 << 40)]
 Seconds = Annotated[int, BeforeValidator(parse_duration_s), Field(ge=0, lt=1 << 32)]
 
+ADMISSION = ("datagrams_per_second", "records_per_second", "malformed_in_a_row", "malformed_hold")
+"""Limits on what of a sender is heard; the others are on what is remembered."""
+
 
 class Limits(BaseModel):
     """Bounds of each worker. What was dropped to stay within one is counted."""
@@ -65,3 +68,11 @@ class Limits(BaseModel):
     def for_core(self) -> dict[str, int]:
         """As `_core.Collector` takes them."""
         return {name: value for name, value in self.model_dump().items() if name != "queue_batches"}
+
+    def bounds(self) -> dict[str, int]:
+        """Those of what is remembered, without what is refused: for datagrams that were let in before."""
+        return {name: value for name, value in self.for_core().items() if name not in ADMISSION}
+
+    def admission(self) -> dict[str, int]:
+        """Those that say what is refused; they change while flows come in."""
+        return {name: getattr(self, name) for name in ADMISSION}

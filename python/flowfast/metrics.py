@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 
 from flowfast._core import __version__
-from flowfast.counters import COUNTERS, LABELS, Stats, is_gauge
+from flowfast.counters import COUNTERS, LABELS, REFUSED, Stats, is_gauge
 from flowfast.pipeline import SinkRunner
 from flowfast.unknown import sessions_by_element
 
@@ -40,6 +40,8 @@ class State:
     stats: Stats = field(default_factory=dict)
     listeners: Sequence[Mapping[str, Any]] = ()
     exporters: Sequence[Exporter] = ()
+    accounts: Sequence[Mapping[str, Any]] = ()
+    """What became of what each exporter sent, as the ledger has it."""
     runners: Sequence[SinkRunner] = ()
     ready: bool = False
     started_s: float = 0
@@ -74,6 +76,7 @@ class Metrics:
         yield from _counters(state.stats)
         yield from _sockets(state)
         yield from self._of_exporters(state.exporters)
+        yield from self._of_accounts(state.accounts)
         yield from _queues(state)
         yield from _sinks(state.runners)
         yield from self._process.collect()
@@ -123,6 +126,27 @@ class Metrics:
                 ([each["exporter"], str(each["domain"]), each["lost_unit"]], each["lost"])
                 for each in shown
                 if _domain(each) in self._domains and each["lost_unit"] != "none"
+            ),
+        )
+
+    def _of_accounts(self, accounts: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+        """Of exporters without series, all together have one, with an empty label."""
+        named = [(each["exporter"] if each["exporter"] in self._exporters else "", each) for each in accounts]
+        yield _counter(
+            "exporter_bytes",
+            "UDP payload of an exporter, in octets; what shows no version has none.",
+            ["exporter", "version"],
+            (([exporter, each["format"] or ""], each["counters"].get("octets_received", 0)) for exporter, each in named),
+        )
+        yield _counter(
+            "decode_errors",
+            "Datagrams of an exporter that could not be decoded. What the settings refuse is not among them.",
+            ["exporter", "error"],
+            (
+                ([exporter, label], count)
+                for exporter, each in named
+                for label, count in each["counters"].get("datagrams_discarded", {}).items()
+                if label not in REFUSED
             ),
         )
 

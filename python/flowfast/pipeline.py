@@ -79,6 +79,11 @@ class SinkRunner:
             self._changed.notify_all()
         return True
 
+    def expect(self, end: IntervalEnd) -> None:
+        """The end of an interval is about to be offered to all sinks of its worker: none of them decides on its segment alone."""
+        if self._journal is not None and isinstance(self._sink, RotatingFiles) and end.segment is not None:
+            self._journal.owe(end.segment, self._sink.root)
+
     def drop(self, event: Event) -> None:
         """An event finds no room, and nobody waits."""
         if self._journal is None or isinstance(event, IntervalEnd):
@@ -200,6 +205,8 @@ class Pipeline:
         self._source = source
         self._runners = list(runners)
         self._next_runners: list[SinkRunner] | None = None
+        self._runners_before: dict[int, list[SinkRunner]] = {}
+        self._workers_before: tuple[int, ...] = ()
         self._retired: list[SinkRunner] = []
         self._wait = wait
         self._on_tick = on_tick
@@ -215,29 +222,43 @@ class Pipeline:
                 self._hand(event)
             self._on_tick()
             self._change_runners()
-        for runner in self._runners:
+        for runner in self._active():
             runner.end()
-        for runner in (*self._runners, *self._retired):
+        for runner in (*self._active(), *self._retired):
             while not self._abandoned and not runner.join(POLL_S):
                 self._on_tick()
         return not self._abandoned
 
-    def change(self, runners: Sequence[SinkRunner], *, wait: bool) -> None:
-        """Hand to these runners from the next event on; those left out take what they have and close. Call on the thread of `run`."""
-        self._next_runners, self._wait = list(runners), wait
+    def change(self, runners: Sequence[SinkRunner], *, wait: bool, workers: Sequence[int] = ()) -> None:
+        """Hand to these runners from the next event on, and what these workers send once their interval has ended; those left out take what
+        they have and close. Call on the thread of `run`.
+        """
+        self._next_runners, self._wait, self._workers_before = list(runners), wait, tuple(workers)
 
     def _change_runners(self) -> None:
         """What `change` asks for, between two events: one event goes to all runners of one set."""
         if self._next_runners is None:
             return
-        left_out = [runner for runner in self._runners if runner not in self._next_runners]
+        present = self._active()
         for runner in self._next_runners:
-            if runner not in self._runners:
+            if runner not in present:
                 runner.start()
+        for worker in self._workers_before:
+            self._runners_before.setdefault(worker, self._runners)
+        self._runners, self._next_runners = self._next_runners, None
+        self._end_left_out(present)
+
+    def _active(self) -> list[SinkRunner]:
+        """Runners that some worker hands to."""
+        sets = [self._runners, *self._runners_before.values()]
+        return list(dict.fromkeys(runner for runners in sets for runner in runners))
+
+    def _end_left_out(self, before: Sequence[SinkRunner]) -> None:
+        active = self._active()
+        left_out = [runner for runner in before if runner not in active]
         for runner in left_out:
             runner.end()
         self._retired += left_out
-        self._runners, self._next_runners = self._next_runners, None
 
     def take_closed(self) -> list[SinkRunner]:
         """Runners that were left out and have closed since the last call."""
@@ -250,7 +271,18 @@ class Pipeline:
         self._abandoned = True
 
     def _hand(self, event: Event) -> None:
-        for runner in self._runners:
+        runners = self._runners_before.get(event.worker, self._runners)
+        if isinstance(event, IntervalEnd):
+            for runner in runners:
+                runner.expect(event)
+        self._offer(event, runners)
+        if isinstance(event, IntervalEnd) and event.worker in self._runners_before:
+            before = self._active()
+            del self._runners_before[event.worker]
+            self._end_left_out(before)
+
+    def _offer(self, event: Event, runners: Sequence[SinkRunner]) -> None:
+        for runner in runners:
             if _is_ledger(event) and not runner.keeps_ledger:
                 continue
             while not runner.offer(event):

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flowfast.config import Settings
-from flowfast.uris import Target
 
-LIVE = ("to", "rotate", "when_full")
-"""Settings that a reload changes. The sockets, the workers and what they have learned of exporters stay as they are."""
+LIVE = ("to", "rotate", "when_full", "allow", "deny")
+"""Settings that a reload changes, beside the limits on what is heard of a sender. The sockets, the workers and what they have learned of
+exporters stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,20 @@ class Plan:
 def plan(present: Settings, wanted: Settings, *, journaled: bool = False) -> Plan:
     """The way from the settings in effect to those wanted, as far as it goes without a restart.
 
-    `journaled`: a journal is open, whose segments are decoded into the rotating targets there are: these cannot change then.
+    `journaled`: a journal is open, and cannot move: so the first rotating target stays, which has it unless `journal-dir` is set.
     """
-    live_names = [name for name in LIVE if not (name == "to" and journaled and _rotating(present) != _rotating(wanted))]
+    moves = journaled and present.journal_directory != present.model_copy(update={"to": wanted.to}).journal_directory
+    live_names = [name for name in LIVE if not (name == "to" and moves)]
     different = [name for name in Settings.model_fields if getattr(present, name) != getattr(wanted, name)]
     live = {name: getattr(wanted, name) for name in different if name in live_names}
+    limits = present.limits.model_copy(update=wanted.limits.admission())
+    if limits != present.limits:
+        live["limits"] = limits
     return Plan(
         settings=present.model_copy(update=live),
         changed=_names(live),
-        refused=_names(name for name in different if name not in live_names),
+        refused=_names(name for name in different if live.get(name) != getattr(wanted, name)),
     )
-
-
-def _rotating(settings: Settings) -> set[Target]:
-    return {target for target in settings.to if target.layout == "directory"}
 
 
 def _names(fields: Iterable[str]) -> tuple[str, ...]:

@@ -158,6 +158,8 @@ _LOSSES = {
     "sets_waiting": ("data set", "still waiting for a template"),
     "sequence_lost_records": ("record", "lost before flowfast, by sequence numbers"),
     "sequence_lost_packets": ("export packet", "lost before flowfast, by sequence numbers"),
+    "collector_down_records": ("record", "sent while no collector ran"),
+    "collector_down_packets": ("export packet", "sent while no collector ran"),
     "kernel_drops": ("drop", "by the kernel, of a datagram or a train of them each"),
     "records_dropped": ("record", "dropped on the way to the targets"),
     "warnings": ("oddity", "noticed"),

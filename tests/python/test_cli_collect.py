@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import resource
 import shutil
 import signal
 import subprocess
@@ -233,6 +234,29 @@ def test_a_full_disk_does_not_stop_reception(tmp_path):
         assert sum(pl.read_csv(path).height for path in disk.rglob("flows-*.csv")) == full["records_written"]
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_when_every_target_is_lost_it_goes_on_and_fails_at_its_end(tmp_path):
+    # A single file is lost for good by its first fault. Reception goes on, for somebody may read the metrics.
+    with collecting(*LOOPBACK, "--to", f"{tmp_path}/x.ndjson", preexec_fn=_no_file_beyond_4_kib) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        for sequence in range(0, 3000, 30):
+            send(port, [netflow5(30, sequence=sequence)])
+        assert running.wait_for("all_targets_failing")["level"] == "error"
+        send(port, [netflow5(30, sequence=3000)])
+        time.sleep(0.2)
+        running.process.send_signal(signal.SIGTERM)
+        summary = running.wait_for("summary")
+        assert running.process.wait(20) == 1
+    assert_adds_up(summary)
+    (target,) = summary["targets"]
+    assert target["records_failed"] == summary["counters"]["records_decoded"] == 3030
+    assert not (tmp_path / "x.ndjson").exists()
+
+
+def _no_file_beyond_4_kib():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
 
 def test_wire_tables_have_a_directory_each(tmp_path):

@@ -89,6 +89,12 @@ def test_what_ails_the_collector(facts, kind, says):
     assert finding.mend
 
 
+def test_what_the_settings_refuse_is_no_fault():
+    (finding,) = examine(Facts(counters={"datagrams_discarded": {"acl": 9, "rate_limited": 5, "held": 3, "set_overrun": 0}}))
+    assert (finding.kind, finding.severity) == ("refused", "note")
+    assert finding.message == "8 datagrams refused by `[limits]`: rate_limited 5, held 3"
+
+
 def test_this_machine(tmp_path):
     (tmp_path / "sys/net/core").mkdir(parents=True)
     (tmp_path / "net").mkdir()

@@ -214,6 +214,7 @@ def test_a_segment_decodes_alone(tmp_path):
         seen = subprocess.run(
             ["tshark", "-r", last, "-d", f"udp.port=={port},cflow", "-T", "fields", *fields], check=True, capture_output=True, text=True
         ).stdout.split("\n")
+        seen = [line for line in seen if not line.endswith("\t")]  # what flowfast notes is of no version
         assert seen[:3] == [f"127.0.0.1\t{to}\t{port}\t{version}" for to, version in (("192.0.0.8", 10), ("0.0.0.0", 10), ("0.0.0.0", 5))]
 
 
@@ -323,24 +324,3 @@ def test_templates_that_found_the_disk_full_are_kept_once_it_is_freed(tmp_path):
             wait_until(lambda: 3000 in written(out))
             running.stop()
     assert {1000, 3000} <= written(out).keys()
-
-
-def test_templates_are_listed(tmp_path):
-    # FF-TL-11.
-    out = tmp_path / "out"
-    with collecting("--listen", "udp://127.0.0.1:0", "--to", f"parquet:{out}", "--rotate", "1s") as running:
-        port = running.wait_for("listening")["port"]
-        running.wait_for("writing")
-        send(port, [TEMPLATE, netflow5_of(1000)])
-        wait_until((out / "journal/templates-0.pcap").exists)
-        running.stop()
-    for directory in (out, out / "journal"):
-        done = run("templates", directory)
-        assert done.returncode == 0, done.stderr
-        lines = done.stdout.splitlines()
-        assert lines[0].startswith("127.0.0.1:")
-        assert f"to port {port}, ipfix domain 7, template 256, 2 fields, last seen " in lines[0]
-        assert lines[1:] == ["    sourceIPv4Address 4, octetDeltaCount 8", "1 template known"]
-    (each,) = json.loads(run("templates", out, "--json").stdout)
-    assert (each["exporter"], each["template_id"], each["fields"]) == ("127.0.0.1", 256, [["sourceIPv4Address", 4], ["octetDeltaCount", 8]])
-    assert run("templates", tmp_path / "nowhere").returncode != 0

@@ -78,6 +78,32 @@ def test_domains_workers_and_sessions_of_one_exporter_are_summed():
     assert found[("flowfast_templates", ("exporter", "192.0.2.1"))] == 3
 
 
+def test_octets_and_errors_by_exporter():
+    def account(address, form, **counters):
+        return {"exporter": address, "format": form, "domain": 0, "counters": counters}
+
+    accounts = [
+        account("192.0.2.1", "ipfix", octets_received=500, datagrams_discarded={"set_overrun": 2, "rate_limited": 9}),
+        account("192.0.2.1", None, octets_received=30, datagrams_discarded={"unknown_version": 3}),
+        account("192.0.2.9", None, octets_received=7, datagrams_discarded={"unknown_version": 1}),
+        account(None, None, octets_received=8, datagrams_discarded={"truncated_receive": 1}),
+    ]
+    found = samples(State(exporters=[exporter("192.0.2.1", 10)], accounts=accounts))
+    octets = {key[1:]: value for key, value in found.items() if key[0] == "flowfast_exporter_bytes_total"}
+    assert octets == {
+        (("exporter", "192.0.2.1"), ("version", "ipfix")): 500,
+        (("exporter", "192.0.2.1"), ("version", "")): 30,
+        (("exporter", ""), ("version", "")): 15,
+    }
+    errors = {key[1:]: value for key, value in found.items() if key[0] == "flowfast_decode_errors_total"}
+    assert errors == {
+        (("error", "set_overrun"), ("exporter", "192.0.2.1")): 2,
+        (("error", "unknown_version"), ("exporter", "192.0.2.1")): 3,
+        (("error", "unknown_version"), ("exporter", "")): 1,
+        (("error", "truncated_receive"), ("exporter", "")): 1,
+    }
+
+
 def test_strangers_cannot_make_labels_without_a_bound():
     flood = [exporter(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1, n) for n in range(50_000)]
     domains = [exporter("192.0.2.1", 1_000_000, n) for n in range(50_000)]

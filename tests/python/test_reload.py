@@ -1,6 +1,8 @@
+import itertools
 import json
 import os
 import signal
+import threading
 import time
 
 import polars as pl
@@ -22,10 +24,86 @@ def test_reloads_under_load_lose_nothing(journal, tmp_path, figures):
     figures(reloads=reloads, records=reload_under_load(tmp_path, reloads, journal=journal), lost=0)
 
 
-def test_with_a_journal_the_rotating_targets_stay(tmp_path):
-    before = Settings.model_validate({"to": [f"parquet:{tmp_path}", "null:"]})
-    assert plan(before, Settings.model_validate({"to": [f"arrow:{tmp_path}"]}), journaled=True).refused == ("to",)
-    assert plan(before, Settings.model_validate({"to": [f"parquet:{tmp_path}"]}), journaled=True).changed == ("to",)
+def test_the_journal_stays_where_it_is(tmp_path):
+    def settings_of(*targets, **more):
+        return Settings.model_validate({"to": [f"parquet:{tmp_path}/{name}" for name in targets] or ["null:"], **more})
+
+    before = settings_of("one", "two")
+    assert plan(before, settings_of("one"), journaled=True).changed == ("to",)
+    assert plan(before, settings_of("one", "three"), journaled=True).changed == ("to",)
+    assert plan(before, settings_of("two"), journaled=True).refused == ("to",)
+    assert plan(before, settings_of(), journaled=True).refused == ("to",)
+    elsewhere = {"journal-dir": tmp_path / "journal"}
+    assert plan(settings_of("one", **elsewhere), settings_of("two", **elsewhere), journaled=True).changed == ("to",)
+    assert plan(before, settings_of("one", **elsewhere), journaled=True).refused == ("journal-dir",)
+
+
+def test_with_a_journal_targets_come_and_go_and_each_has_whole_intervals(tmp_path):
+    file = tmp_path / "flowfast.toml"
+    targets = itertools.cycle([["parquet", "arrow"], ["parquet"], ["parquet", "ndjson"]])
+    file.write_text(settings(tmp_path, next(targets), "on", rotate="1h"))
+    sent, done = itertools.count(), threading.Event()
+    with collecting("-c", file) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+
+        def load() -> None:
+            while not done.is_set():
+                send(port, [netflow5(10, sequence=10 * next(sent)) for _ in range(5)])
+                time.sleep(0.005)
+
+        loader = threading.Thread(target=load)
+        loader.start()
+        try:
+            for _ in range(7):
+                file.write_text(settings(tmp_path, next(targets), "on", rotate="1h"))
+                running.process.send_signal(signal.SIGHUP)
+                assert running.wait_for("reloaded")["changed"] == ["to"]
+        finally:
+            done.set()
+            loader.join()
+        summary = running.stop()
+    expected = 10 * next(sent)
+    assert summary["counters"]["records_decoded"] == expected
+    rows = pl.read_parquet(f"{tmp_path}/parquet/flows/**/*.parquet")
+    assert (rows.height, rows["sequence_num"].n_unique()) == (expected, expected // 10)  # a target all the time
+    others = pl.concat([pl.read_ipc(path) for path in tmp_path.glob("arrow/flows/**/*.arrow")])
+    assert 0 < others.height < expected
+    assert others.height == 10 * others["sequence_num"].n_unique()
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert not list(tmp_path.rglob("journal/[0-9]*.pcap"))
+    assert not list(tmp_path.rglob("*.manifest"))
+
+
+def test_whom_to_hear_changes_at_once(tmp_path):
+    file = tmp_path / "flowfast.toml"
+
+    def write(more: str) -> None:
+        file.write_text(f"[collect]\nto = ['null:']\nlisten = ['udp://127.0.0.1:0']\n{more}")
+
+    write("deny = ['127.0.0.0/8']\n")
+    with collecting("-c", file) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        send(port, [netflow5(10)] * 3)
+        time.sleep(0.3)
+        for more, changed, refused in (
+            ("", ["deny"], None),
+            ("[limits]\ndatagrams-per-second = 1\n", ["limits"], None),
+            ("allow = ['192.0.2.1']\n[limits]\ntemplates = 7\n", ["allow", "limits"], "limits"),
+        ):
+            write(more)
+            running.process.send_signal(signal.SIGHUP)
+            if refused:
+                assert running.wait_for("setting_needs_restart")["setting"] == refused
+            assert running.wait_for("reloaded")["changed"] == changed
+            time.sleep(0.3)
+            send(port, [netflow5(10)] * 3)
+            time.sleep(0.3)
+        counters = running.stop()["counters"]
+    assert counters["datagrams_received"] == 12
+    assert counters["datagrams_discarded"] == {"acl": 6, "rate_limited": 2}
+    assert counters["records_decoded"] == 10 * 4
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """`flowfast collect`: receive until told to stop."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -46,8 +48,8 @@ def run(load: Callable[[], Settings]) -> int:
     notifier = Notifier(os.environ)
     journal = open_journal(settings)
     collector = open_collector(settings, inherited_sockets(os.environ), journal)
-    service = Service(settings, collector, open_runners(settings, replace=False, journal=journal), journal)
     upkeep = Upkeep(journal, collector, settings) if journal else None
+    service = Service(settings, collector, open_runners(settings, replace=False, journal=journal), journal, upkeep)
     supervision = Supervision(service, notifier)
     live = console.is_terminal and not stdout_is_shared(settings.to)
     with ServiceSignals() as signals, Status(console, service.snapshot, service.accounts, live=live) as status, open_endpoint(service):
@@ -208,5 +210,15 @@ def announce(collector: _core.Collector, settings: Settings) -> None:
     if short:
         mend = f"sysctl -w net.core.rmem_max={short[0]['rcvbuf_requested']}"
         logs.warning("receive_buffer", f"the kernel granted less receive buffer than asked for; `{mend}` mends it", mend=mend)
+    if (until_ns := collector.recalled_until_ns()) is not None:
+        until = datetime.fromtimestamp(until_ns / 1e9, UTC)
+        ago_s = max(time.time() - until_ns / 1e9, 0)
+        logs.info(
+            "resumed",
+            f"an earlier run received until {until:%Y-%m-%d %H:%M:%S} UTC, {ago_s:,.1f} s ago; what exporters have sent since is counted "
+            "as collector_down_records and collector_down_packets",
+            until=until.isoformat(timespec="milliseconds"),
+            down_s=round(ago_s, 3),
+        )
     for target in settings.to:
         logs.info("writing", f"writing to {target}", target=str(target))

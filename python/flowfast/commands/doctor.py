@@ -1,22 +1,17 @@
 """`flowfast doctor`: what ails the collector, and what mends it."""
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from flowfast.client import ask, not_flowfast
 from flowfast.config import Settings
 from flowfast.doctor import Facts, Finding, Machine, examine, examine_machine
 from flowfast.endpoint import HttpAddress
-from flowfast.errors import EXIT_FAILED, InputError
+from flowfast.errors import EXIT_FAILED
 from flowfast.escape import printable_lines
 from flowfast.units import plural
 
-TIMEOUT_S = 5.0
-MAX_OCTETS = 64 << 20
-"""No collector has more to say: its exporters are bounded."""
 _PROC = Path("/proc")
 
 
@@ -43,34 +38,13 @@ def _report(where: str, findings: Sequence[Finding]) -> list[str]:
 
 def read_collector(address: HttpAddress) -> Facts | None:
     """What the collector there says, or None if none answers. Raises InputError if something else does."""
-    if address.port is None:
+    stats, exporters = ask(address, "/stats"), ask(address, "/exporters")
+    if stats is None or exporters is None:
         return None
     try:
-        stats, exporters = _page(address, "/stats"), _page(address, "/exporters")
         return Facts(counters=stats["counters"], listeners=stats["listeners"], targets=stats["targets"], exporters=exporters)
-    except (ConnectionError, TimeoutError):
-        return None
-    except urllib.error.HTTPError as error:
-        raise _not_flowfast(address) from error
-    except urllib.error.URLError as error:
-        if isinstance(error.reason, ConnectionError | TimeoutError):
-            return None
-        raise InputError(f"cannot ask http://{address}: {error.reason}", "`--http ADDRESS:PORT` names the collector's") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _not_flowfast(address) from error
-
-
-def _not_flowfast(address: HttpAddress) -> InputError:
-    return InputError(
-        f"what answers at http://{address} is no flowfast", "`--http ADDRESS:PORT` names the collector's address, `--http off` asks none"
-    )
-
-
-def _page(address: HttpAddress, path: str) -> Any:
-    # No proxy: it is asked for this machine's, or one that was named.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://{address}{path}", timeout=TIMEOUT_S) as response:
-        return json.loads(response.read(MAX_OCTETS))
+    except (KeyError, TypeError) as error:
+        raise not_flowfast(address) from error
 
 
 def read_machine(proc: Path = _PROC) -> Machine:

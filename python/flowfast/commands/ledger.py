@@ -27,6 +27,10 @@ MENDS = {
         "network",
     ): "lost before flowfast: `ethtool -S DEVICE | grep -i drop` and `nstat -az UdpInErrors` here, then the path from the exporter",
     (
+        "sequence_lost",
+        "collector_down",
+    ): "let systemd bind the sockets (`flowfast.socket`): while flowfast restarts, datagrams then wait in them",
+    (
         "datagrams_discarded",
         "malformed",
     ): "keep some for a closer look: `tcpdump -w bad.pcap -c 1000 udp port 2055 and host EXPORTER`, then `flowfast convert bad.pcap`",
@@ -158,6 +162,9 @@ def _sentences(ledger: Ledger) -> Iterator[str]:
         if lost := ledger.total.of(name):
             why = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in lost.items())
             yield f"{plural(counts[name], unit)} lost: {why}"
+    missed = [f"{counts[f'collector_down_{unit}']:,} {unit}" for unit in ("records", "packets") if counts[f"collector_down_{unit}"]]
+    if missed:
+        yield f"{' and '.join(missed)} sent while no collector ran"
     if counts["sets_waiting"]:
         yield f"{plural(counts['sets_waiting'], 'data set')} waiting for a template"
     for target, answers in ledger.targets.items():

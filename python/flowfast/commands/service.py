@@ -6,8 +6,9 @@ from typing import Any
 
 from flowfast import _core, logs, reload
 from flowfast.commands.targets import open_runner
+from flowfast.commands.upkeep import Upkeep
 from flowfast.config import Settings
-from flowfast.counters import Snapshot
+from flowfast.counters import Snapshot, Stats
 from flowfast.endpoint import Answer, Page
 from flowfast.errors import FlowfastError, reason
 from flowfast.journal import Journal
@@ -26,11 +27,17 @@ class Service:
     """
 
     def __init__(
-        self, settings: Settings, collector: _core.Collector, runners: Sequence[SinkRunner], journal: Journal | None = None
+        self,
+        settings: Settings,
+        collector: _core.Collector,
+        runners: Sequence[SinkRunner],
+        journal: Journal | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self.settings = settings
         self.collector = collector
         self.journal = journal
+        self._upkeep = upkeep
         self.runners = list(runners)
         self.accounts: list[Account] = [runner.account for runner in runners]
         self._pipeline: Pipeline | None = None
@@ -43,6 +50,7 @@ class Service:
         self._panics_told = 0
         self._unknown = UnknownElements()
         self._templates_looked_at: int | None = None
+        self._missed_told: dict[str, int] = {}
 
     def start(self) -> None:
         """Begin to receive."""
@@ -77,6 +85,8 @@ class Service:
         try:
             plan = reload.plan(self.settings, load(), journaled=self.journal is not None)
             runners = self._runners(plan.settings)
+            if self._upkeep is not None:
+                self._upkeep.change(plan.settings)
         except FlowfastError as error:
             self._reload_failed = True
             hint = f"; {error.hint}" if error.hint else ""
@@ -95,11 +105,19 @@ class Service:
         return [present.get(str(target)) or open_runner(settings, target, replace=False, journal=self.journal) for target in settings.to]
 
     def _adopt(self, settings: Settings, runners: list[SinkRunner]) -> None:
-        if settings.rotation_s != self.settings.rotation_s:
+        present = self.settings
+        # With a journal each segment belongs to one set of targets, so an interval ends where another set takes over.
+        hands_over = self.journal is not None and settings.to != present.to
+        if settings.rotation_s != present.rotation_s or hands_over:
             self.collector.rotate(settings.rotation_s)
+        if (settings.limits, settings.allow, settings.deny) != (present.limits, present.allow, present.deny):
+            self.collector.set_admission(limits=settings.limits.admission(), allow=settings.allow, deny=settings.deny)
         self.collector.set_when_full("block" if settings.blocks else "drop")
         if self._pipeline is not None:
-            self._pipeline.change(runners, wait=settings.blocks)
+            workers = [worker["worker"] for worker in self.collector.stats()["workers"]] if hands_over else []
+            self._pipeline.change(runners, wait=settings.blocks, workers=workers)
+        if self.journal is None and settings.journal_directory is not None and present.journal_directory is None:
+            logs.warning("setting_needs_restart", "the new targets have no `journal` until a restart", setting="journal")
         self.settings, self.runners = settings, runners
         self.accounts[:] = [runner.account for runner in runners]
 
@@ -109,6 +127,7 @@ class Service:
         self._tell_panics()
         stats = self.collector.stats()
         self._tell_unknown(stats["templates_new"])
+        self._tell_missed(stats)
         waits_for_targets = self.settings.blocks and stats["queue_depth"] >= stats["queue_capacity"]
         workers = {
             f"worker {worker['worker']}": None if waits_for_targets or self.stopping else worker["heartbeats"]
@@ -136,6 +155,14 @@ class Service:
         if templates != self._templates_looked_at and self._unknown.tell(self.collector.exporters()):
             self._templates_looked_at = templates
 
+    def _tell_missed(self, stats: Stats) -> None:
+        """Log what exporters sent while no collector ran: their first datagrams after a restart tell."""
+        missed = {unit: stats[f"collector_down_{unit}"] for unit in ("records", "packets") if stats[f"collector_down_{unit}"]}
+        if missed != self._missed_told:
+            self._missed_told = missed
+            count = " and ".join(f"{number:,} {unit}" for unit, number in missed.items())
+            logs.warning("missed_while_down", f"{count} were sent while no collector ran, by the exporters' sequence numbers", **missed)
+
     def _tell_closed(self) -> None:
         for runner in self._pipeline.take_closed() if self._pipeline is not None else ():
             ledger = runner.account.as_dict()
@@ -161,6 +188,7 @@ class Service:
             stats=self.collector.stats(),
             listeners=self.collector.listeners(),
             exporters=self.collector.exporters(),
+            accounts=self.collector.accounts(),
             runners=list(self.runners),
             ready=not self.not_ready(),
             started_s=self._started_s,
@@ -187,6 +215,7 @@ class Service:
             "/__health": healthy,  # goflow2's name
             "/readyz": lambda _: _verdict(self.not_ready()),
             "/exporters": lambda _: Answer.json(self.collector.exporters()),
+            "/templates": lambda _: Answer.json(self.collector.templates()),
             "/stats": lambda _: Answer.json(self._stats()),
         }
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from flowfast import _core
+from flowfast import _core, logs
 from flowfast.commands.targets import flows_schema
 from flowfast.config import Settings
 from flowfast.errors import TargetError, reason
@@ -12,19 +12,30 @@ from flowfast.journal_disk import DiskWatch
 from flowfast.recovery import Recovery
 from flowfast.sinks import ROW_WRITERS, Account, target_hint
 from flowfast.sinks.rotating import RotatingFiles
+from flowfast.uris import Target
 
 
 def open_journal(settings: Settings) -> Journal | None:
     """The journal, if the settings want one and a target rotates. Raises TargetError."""
-    roots = [target.path for target in settings.to if target.layout == "directory"]
-    if settings.journal == "off" or not roots:
+    directory = settings.journal_directory
+    if directory is None:
+        _say_what_has_no_effect(settings)
         return None
     flows_schema(settings)
-    directory = settings.journal_dir or roots[0] / "journal"
     try:
-        return Journal(directory, roots, keep=settings.journal == "keep")
+        return Journal(directory, settings.rotating_roots, keep=settings.journal == "keep")
     except OSError as error:
         raise TargetError(f"cannot write the journal to {directory}: {reason(error)}", target_hint(error)) from error
+
+
+def _say_what_has_no_effect(settings: Settings) -> None:
+    """Whoever asks for a journal and gets none should know."""
+    names = ("journal", "journal_dir", "journal_size")
+    asked = [name for name in names if name in settings.model_fields_set and getattr(settings, name) != "off"]
+    why = "`journal` is `off`" if settings.journal == "off" else "no target is `parquet:DIR` or `arrow:DIR`, and others have no journal"
+    for name in asked:
+        setting = str(Settings.model_fields[name].alias)
+        logs.warning("setting_without_effect", f"`{setting}` has no effect: {why}; a crash loses what is not written yet", setting=setting)
 
 
 class Upkeep:
@@ -33,11 +44,10 @@ class Upkeep:
     def __init__(self, journal: Journal, collector: _core.Collector, settings: Settings) -> None:
         self._settings = settings
         self._journal = journal
-        rotating = [target for target in settings.to if target.layout == "directory"]
-        sinks = [
-            RotatingFiles(target.path, target.format, ROW_WRITERS[target.format], Account(str(target)), journal.run) for target in rotating
-        ]
-        self._recovery = Recovery(journal, sinks, self._decode)
+        self._sinks: dict[Path, RotatingFiles] = {}
+        self._targets: dict[Path, Target] = {}
+        self._add_sinks(settings)
+        self._recovery = Recovery(journal, self._sinks, self._decode)
         self._watch = DiskWatch(journal, settings.journal_size, collector.pause_journal)
 
     def start(self) -> None:
@@ -45,17 +55,31 @@ class Upkeep:
         self._watch.start()
         self._recovery.start()
 
+    def change(self, settings: Settings) -> None:
+        """The targets are these from now on. Raises OSError and TargetError; then nothing has changed."""
+        self._add_sinks(settings)
+        self._journal.change_roots(settings.rotating_roots)
+
+    def _add_sinks(self, settings: Settings) -> None:
+        for target in settings.to:
+            if target.layout == "directory" and self._targets.get(target.path) != target:
+                account = Account(str(target))
+                self._sinks[target.path] = RotatingFiles(target.path, target.format, ROW_WRITERS[target.format], account, self._journal.run)
+                self._targets[target.path] = target
+
     def close(self) -> None:
         """End the threads; what is left to decode is for the next start."""
         self._recovery.close()
         self._watch.close()
         self._journal.close()
 
-    def _decode(self, captures: Sequence[Path], late: Path) -> _core.Replay:
+    def _decode(self, captures: Sequence[Path], late: Path, batch_rows: int) -> _core.Replay:
         settings = self._settings
         return _core.Replay(
             [str(capture) for capture in captures],
             **settings.decoding,
             rotate_s=settings.rotation_s,
             late=late,
+            batch_rows=batch_rows,
+            limits=settings.limits.bounds(),  # whom to hear was decided when it came
         )

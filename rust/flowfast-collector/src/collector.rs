@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flowfast_decode::{AccountSummary, DecoderOptions, ExporterSummary};
+use flowfast_decode::{
+    AccountSummary, AdmissionOptions, DecoderOptions, ExporterSummary, TemplateSummary,
+};
 
 use crate::consumer::{Consumer, Seat};
 use crate::error::StartError;
@@ -23,6 +25,9 @@ use crate::worker::{ListenFormat, Worker};
 
 /// Longest wait of a worker for a datagram: how late it can see a stop, the end of an interval, or an old batch.
 pub(crate) const MAX_RECEIVE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// How long a list of templates is waited for: workers publish every 100 ms, those that are not stuck.
+const MAX_TEMPLATES_WAIT: Duration = Duration::from_millis(500);
 
 /// One address to listen on.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +104,7 @@ pub struct Collector {
     listeners: Vec<Listener>,
     consumer: Consumer,
     state_faults: Vec<(String, String)>,
+    recalled_until_ns: Option<i64>,
     /// Bound, and not yet started.
     waiting: Mutex<Vec<Worker>>,
 }
@@ -126,7 +132,7 @@ impl Collector {
             Ok::<_, StartError>(lane)
         };
         let mut lanes = seats.into_iter().map(lane).collect::<Result<Vec<_>, _>>()?;
-        let state_faults = learn(&mut lanes, &groups, options);
+        let (state_faults, recalled_until_ns) = learn(&mut lanes, &groups, options);
         let mut bound = bind_all(options)?;
         bound.extend(inherited);
 
@@ -162,6 +168,7 @@ impl Collector {
             listeners,
             consumer,
             state_faults,
+            recalled_until_ns,
             waiting: Mutex::new(waiting),
         })
     }
@@ -210,6 +217,16 @@ impl Collector {
         self.consumer.control.rotate(rotate_s);
     }
 
+    /// Whom to hear, and how much of each, from now on.
+    pub fn set_admission(&self, admission: AdmissionOptions) {
+        self.consumer.control.set_admission(admission);
+    }
+
+    /// When the last datagram was received of those that [`CollectorOptions::state`] holds, nanoseconds since the UNIX epoch.
+    pub fn recalled_until_ns(&self) -> Option<i64> {
+        self.recalled_until_ns
+    }
+
     /// What to do from now on with rows that find the queue full.
     pub fn set_when_full(&self, when_full: WhenFull) {
         self.consumer.control.set_when_full(when_full);
@@ -244,6 +261,13 @@ impl Collector {
     /// How many [`Self::exporters`] tells of, without making the list.
     pub fn exporter_count(&self) -> usize {
         self.consumer.exporter_count()
+    }
+
+    /// Templates that the workers know, as of now; of a worker that does not answer for half a second, as of when it last did.
+    pub fn templates(&self) -> Vec<TemplateSummary> {
+        let by_worker = self.consumer.templates(MAX_TEMPLATES_WAIT);
+        let all = by_worker.iter().flat_map(|list| list.iter().cloned());
+        all.collect()
     }
 
     /// Datagrams that decoders panicked on, a few of each worker.
@@ -291,22 +315,29 @@ fn groups(options: &CollectorOptions, inherited: &[Opened]) -> Vec<(u16, usize)>
     to_bind.chain(given).collect()
 }
 
-/// Teaches each lane what the files say of its Exporters.
+/// Teaches each lane what the files say of its Exporters. What was wrong with the files, and when the last datagram was received.
 fn learn(
     lanes: &mut [Lane],
     groups: &[(u16, usize)],
     options: &CollectorOptions,
-) -> Vec<(String, String)> {
+) -> (Vec<(String, String)>, Option<i64>) {
+    let mut until_ns = None;
     let mut faults = Vec::new();
     for path in &options.state {
-        let read = read_datagrams(path, |datagram| {
+        let read = read_datagrams(path, |datagram, teaches| {
+            until_ns = until_ns.max(Some(datagram.received_ns));
             let is_ours = |port: u16| port == datagram.local_port;
             let any_is_ours = groups.iter().any(|&(port, _)| is_ours(port));
             let mut first = 0;
             for &(port, workers) in groups {
                 // A port that nobody listens on any more may have been replaced by any other.
                 if !any_is_ours || is_ours(port) {
-                    lanes[first + worker_of(datagram.exporter, workers)].learn(datagram);
+                    let lane = &mut lanes[first + worker_of(datagram.exporter, workers)];
+                    if teaches {
+                        lane.learn(datagram);
+                    } else {
+                        lane.recall(datagram);
+                    }
                 }
                 first += workers;
             }
@@ -315,7 +346,7 @@ fn learn(
             faults.push((path.display().to_string(), fault.to_string()));
         }
     }
-    faults
+    (faults, until_ns)
 }
 
 /// The sockets to bind.

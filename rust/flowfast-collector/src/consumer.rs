@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use flowfast_decode::{AccountSummary, Counter, ExporterSummary, TableKind};
+use flowfast_decode::{AccountSummary, Counter, ExporterSummary, TableKind, TemplateSummary};
 
 use crate::error::StartError;
 use crate::event::Event;
@@ -160,6 +160,14 @@ impl Consumer {
             .iter()
             .map(|board| board.exporters().len())
             .sum()
+    }
+
+    /// Templates that each worker knows, as of now; of one that does not answer within `timeout`, as of when it last did.
+    pub(crate) fn templates(&self, timeout: Duration) -> Vec<Arc<[TemplateSummary]>> {
+        let deadline = Instant::now() + timeout;
+        self.boards.iter().for_each(|board| board.want_templates());
+        let boards = self.boards.iter();
+        boards.map(|board| board.templates_by(deadline)).collect()
     }
 
     /// Datagrams that decoders panicked on, a few of each worker.

@@ -279,7 +279,14 @@ pub fn known_templates(
     let mut decoder = Decoder::new(&DecoderOptions::default())?;
     let mut faults = Vec::new();
     for path in captures {
-        if let Err(fault) = read_datagrams(path, |datagram| decoder.learn(datagram)) {
+        let read = read_datagrams(path, |datagram, teaches| {
+            if teaches {
+                decoder.learn(datagram);
+            } else {
+                decoder.recall(datagram);
+            }
+        });
+        if let Err(fault) = read {
             faults.push((path.display().to_string(), fault.to_string()));
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Sockets and capture files feed the same lane; it has no clock and no input of its own.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,10 +63,11 @@ pub(crate) struct Lane {
     pub(crate) journal: Option<Journal>,
     /// Where sets go that no template came for, when the input has ended.
     pub(crate) late: Option<PathBuf>,
-    /// Rows of the interval that the queue had no room for, and that the journal may give again.
+    /// Rows of the interval that the queue had no room for, or a panic took, and that the journal may give again.
     rows_missing: u64,
-    /// Rotations asked for by the consumer that were done.
+    /// Rotations and changes of admission asked for by the consumer that were done.
     rotations: u32,
+    admissions: u32,
     minute: Option<Interval>,
     /// The first minute that the ledger has not told of, if it is over: its rows found no room in the queue, and go with the next.
     untold: Option<Interval>,
@@ -128,6 +130,7 @@ impl Lane {
             late: None,
             rows_missing: 0,
             rotations: 0,
+            admissions: 0,
             minute: None,
             untold: None,
             oldest_ns: None,
@@ -146,6 +149,7 @@ impl Lane {
     /// The time is now this: closes the minute, the interval and the batch that it ends. Call before the datagrams of that time.
     pub(crate) fn advance(&mut self, now_ns: i64) {
         self.rotate_if_told();
+        self.admit_as_told();
         let is_in = |interval: Option<Interval>| interval.is_some_and(|each| each.contains(now_ns));
         let interval_goes_on = is_in(self.interval);
         if !interval_goes_on || self.batch_is_old(now_ns) {
@@ -191,6 +195,11 @@ impl Lane {
         }
     }
 
+    /// What comes next was sent to this address.
+    pub(crate) fn sent_to(&mut self, local_address: Option<IpAddr>) {
+        self.decoder.sent_to(local_address);
+    }
+
     /// Counts a datagram that is not to be decoded, and why.
     pub(crate) fn discard(&mut self, datagram: &Datagram<'_>, why: DecodeError) {
         self.given += 1;
@@ -223,6 +232,16 @@ impl Lane {
         }
     }
 
+    /// Takes over whom the consumer wants to be heard from now on.
+    fn admit_as_told(&mut self) {
+        let admissions = self.outbox.control().admissions();
+        if admissions != self.admissions {
+            self.admissions = admissions;
+            self.options.admission = self.outbox.control().admission();
+            self.decoder.admit_as(self.options.admission.clone());
+        }
+    }
+
     /// Decodes one datagram. Its time must have been given to [`Self::advance`].
     pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>) {
         self.given += 1;
@@ -245,10 +264,18 @@ impl Lane {
         }
     }
 
-    /// Learns what a datagram of a journal teaches: no row comes of it, and nothing is counted.
+    /// Learns from a message of a journal that only teaches: no row comes of it, and nothing is counted.
     pub(crate) fn learn(&mut self, datagram: &Datagram<'_>) {
-        let learnt = catch_unwind(AssertUnwindSafe(|| self.decoder.learn(datagram)));
-        if learnt.is_err() {
+        self.take_in(Decoder::learn, datagram);
+    }
+
+    /// Learns from a datagram that an earlier process has received: no row comes of it, and nothing is counted.
+    pub(crate) fn recall(&mut self, datagram: &Datagram<'_>) {
+        self.take_in(Decoder::recall, datagram);
+    }
+
+    fn take_in(&mut self, how: fn(&mut Decoder, &Datagram<'_>), datagram: &Datagram<'_>) {
+        if catch_unwind(AssertUnwindSafe(|| how(&mut self.decoder, datagram))).is_err() {
             self.replace_decoder();
         }
     }
@@ -324,6 +351,7 @@ impl Lane {
             self.own.journal_errors += 1;
         }
         *self.board.snapshot() = self.snapshot();
+        self.board.publish_templates(|| self.decoder.templates());
         self.publish_exporters();
     }
 
@@ -339,6 +367,7 @@ impl Lane {
         self.tell_ledger();
         self.published_ns = now_ns;
         *self.board.snapshot() = self.snapshot();
+        self.board.publish_templates(|| self.decoder.templates());
         if has_passed(
             self.exporters_published_ns,
             now_ns,
@@ -439,7 +468,15 @@ impl Lane {
         let settled = stats.datagrams_decoded + stats.datagrams_discarded.iter().sum::<u64>();
         self.own.received_uncounted += self.given.saturating_sub(stats.datagrams_received);
         self.own.discarded_panic += self.given.saturating_sub(settled);
-        self.own.dropped_panic += stats.records_decoded.saturating_sub(self.handed);
+        let pending = stats.records_decoded.saturating_sub(self.handed);
+        // The journal gives them again, with the rest of the interval.
+        let loss = if self.journal.is_some() {
+            self.rows_missing += pending;
+            RecordLoss::QueueFull
+        } else {
+            self.own.dropped_panic += pending;
+            RecordLoss::WorkerPanic
+        };
         let no_template = SetLoss::NoTemplate as usize;
         stats.sets_discarded[no_template] += std::mem::take(&mut stats.sets_waiting);
         stats.set_octets_discarded[no_template] += std::mem::take(&mut stats.set_octets_waiting);
@@ -451,7 +488,12 @@ impl Lane {
         };
         let mut ledger = std::mem::replace(&mut self.decoder, decoder).into_ledger();
         let counters = self.snapshot().counters();
-        ledger.close_after_panic(|name, label| counters.find(name, label));
+        ledger.close_after_panic(loss, |name, label| {
+            // What becomes of rows that are missing, the end of the interval tells.
+            let is_open = name == "records_pending"
+                || (name, label) == ("records_dropped", Some(RecordLoss::QueueFull.label()));
+            counters.find(name, label).filter(|_| !is_open)
+        });
         self.decoder.go_on_with(ledger);
     }
 }

@@ -11,9 +11,10 @@
 //! While they run, `records_pending` are decoded and neither queued nor dropped.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use flowfast_decode::{AccountSummary, Counter, Datagram, ExporterSummary, Stats};
+use flowfast_decode::{AccountSummary, Counter, Datagram, ExporterSummary, Stats, TemplateSummary};
 
 use crate::journal::JournalCounters;
 use crate::queue::Sent;
@@ -200,7 +201,16 @@ pub(crate) struct Board {
     snapshot: Mutex<Snapshot>,
     exporters: Mutex<Arc<[ExporterSummary]>>,
     accounts: Mutex<Arc<[AccountSummary]>>,
+    templates: Mutex<Templates>,
+    templates_published: Condvar,
     fatal: Mutex<Vec<FatalDatagram>>,
+}
+
+/// A list that is longer than the others, and made only for who asks.
+#[derive(Debug, Default)]
+struct Templates {
+    are_wanted: bool,
+    list: Arc<[TemplateSummary]>,
 }
 
 /// Datagrams kept of those that a decoder panicked on, per worker: the first tell enough.
@@ -245,6 +255,41 @@ impl Board {
 
     pub(crate) fn fatal(&self) -> MutexGuard<'_, Vec<FatalDatagram>> {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes the templates if anybody has asked for them.
+    pub(crate) fn publish_templates(&self, make: impl FnOnce() -> Vec<TemplateSummary>) {
+        let mut templates = self.templates();
+        if templates.are_wanted {
+            templates.list = make().into();
+            templates.are_wanted = false;
+            self.templates_published.notify_all();
+        }
+    }
+
+    /// Asks for the templates.
+    pub(crate) fn want_templates(&self) {
+        self.templates().are_wanted = true;
+    }
+
+    /// The templates as they were asked for, or after `deadline` as they were when last asked for.
+    pub(crate) fn templates_by(&self, deadline: Instant) -> Arc<[TemplateSummary]> {
+        let mut templates = self.templates();
+        while templates.are_wanted {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.templates_published.wait_timeout(templates, left);
+            templates = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Arc::clone(&templates.list)
+    }
+
+    fn templates(&self) -> MutexGuard<'_, Templates> {
+        self.templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn accounts(&self) -> MutexGuard<'_, Arc<[AccountSummary]>> {

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
-use flowfast_decode::TableBatch;
+use flowfast_decode::{AdmissionOptions, TableBatch};
 
 use crate::event::{Batch, Event, IntervalEnd, Segment};
 
@@ -35,6 +35,9 @@ pub(crate) struct Control {
     blocking: AtomicBool,
     /// How often the workers were told to end their interval.
     rotations: AtomicU32,
+    /// How often whom to hear was changed, and to what.
+    admissions: AtomicU32,
+    admission: Mutex<AdmissionOptions>,
     /// Seconds of the intervals after the latest of these rotations, if they change; else [`UNCHANGED`].
     rotate_s: AtomicU32,
 }
@@ -67,6 +70,28 @@ impl Control {
     /// How often [`Self::rotate`] was called.
     pub(crate) fn rotations(&self) -> u32 {
         self.rotations.load(Ordering::Acquire)
+    }
+
+    /// Hear these from now on.
+    pub(crate) fn set_admission(&self, admission: AdmissionOptions) {
+        *self.lock_admission() = admission;
+        self.admissions.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often [`Self::set_admission`] was called.
+    pub(crate) fn admissions(&self) -> u32 {
+        self.admissions.load(Ordering::Acquire)
+    }
+
+    /// What it was called with last.
+    pub(crate) fn admission(&self) -> AdmissionOptions {
+        self.lock_admission().clone()
+    }
+
+    fn lock_admission(&self) -> MutexGuard<'_, AdmissionOptions> {
+        self.admission
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Seconds of an interval, if they were changed.

@@ -83,6 +83,7 @@ impl Worker {
             Ok(Reception::Train(train)) => {
                 octets = train.octets().max(1);
                 self.lane.own.trains_received += 1;
+                self.lane.sent_to(train.local_address);
                 for payload in train.datagrams() {
                     let datagram = Datagram {
                         exporter: train.exporter,

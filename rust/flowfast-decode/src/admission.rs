@@ -110,6 +110,12 @@ impl Admission {
         }
     }
 
+    /// Hears these from now on. What is held stays so, and what was spent of rates is spent.
+    pub(crate) fn change(&mut self, options: AdmissionOptions) {
+        self.options = options;
+        self.last = None;
+    }
+
     /// Whether a datagram is to be decoded.
     pub(crate) fn admit(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         if !self.is_let_in(datagram.exporter) {

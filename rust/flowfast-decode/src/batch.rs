@@ -43,8 +43,26 @@ pub(crate) enum FormatCode {
 }
 
 impl FormatCode {
+    const ALL: [Self; 10] = [
+        Self::Netflow1,
+        Self::Netflow5,
+        Self::Netflow6,
+        Self::Netflow7,
+        Self::Netflow8,
+        Self::Netflow9,
+        Self::Ipfix,
+        Self::Sflow2,
+        Self::Sflow4,
+        Self::Sflow5,
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         FORMAT_NAMES[self as usize]
+    }
+
+    /// The format whose number this is.
+    pub(crate) fn of_octet(octet: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(octet)).copied()
     }
 }
 

@@ -99,6 +99,9 @@ counts! {
     /// Counted as lost before, and late.
     sequence_late_records,
     sequence_late_packets,
+    /// Sent while no collector ran.
+    collector_down_records,
+    collector_down_packets,
     /// Of nobody: the kernel does not say whose they were.
     kernel_drops;
     datagrams_discarded by DecodeError as DecodeError::reason,
@@ -284,10 +287,14 @@ impl Ledger {
         self.at(NOBODY).kernel_drops += drops as i64;
     }
 
-    /// The decoder is lost to a panic, and with it what waited. What the accounts then lack of the counters is nobody's; `total` tells
-    /// the counters by name and label.
-    pub fn close_after_panic(&mut self, total: impl Fn(&str, Option<&str>) -> Option<i64>) {
-        self.hand_over(Err(RecordLoss::WorkerPanic));
+    /// The decoder is lost to a panic, and with it what waited; `loss` is what becomes of its rows. What the accounts then lack of the
+    /// counters is nobody's; `total` tells those by name and label, as far as they are final.
+    pub fn close_after_panic(
+        &mut self,
+        loss: RecordLoss,
+        total: impl Fn(&str, Option<&str>) -> Option<i64>,
+    ) {
+        self.hand_over(Err(loss));
         let no_template = SetLoss::NoTemplate as usize;
         for Account { total: counts, .. } in &mut self.accounts {
             counts.sets_discarded[no_template] += std::mem::take(&mut counts.sets_waiting);

@@ -38,7 +38,7 @@ mod wire;
 pub use admission::{AdmissionOptions, Network, NetworkError};
 pub use batch::{TableBatch, TableKind};
 pub use decoder::{
-    Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, TemplateSummary,
+    Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, TemplateField, TemplateSummary,
 };
 pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, RecordLoss, SetLoss, Warning};

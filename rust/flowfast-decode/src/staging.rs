@@ -101,8 +101,8 @@ impl PlanStore {
     }
 
     /// What a plan was made of.
-    pub(crate) fn definition(&self, id: PlanId) -> Option<&Definition> {
-        self.slots.get(id.0)?.as_ref().map(|slot| &*slot.definition)
+    pub(crate) fn definition(&self, id: PlanId) -> Option<&Arc<Definition>> {
+        self.slots.get(id.0)?.as_ref().map(|slot| &slot.definition)
     }
 
     /// Refers to a plan once more.

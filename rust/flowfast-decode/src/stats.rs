@@ -98,6 +98,10 @@ counters! {
     sequence_late_records,
     /// Export packets counted as lost that came later than their successors.
     sequence_late_packets,
+    /// Flow Records sent while no collector ran, by sequence numbers across a restart (v5-v8, IPFIX): they are no loss of the network.
+    collector_down_records,
+    /// Export packets sent while no collector ran, by sequence numbers across a restart (v9, sFlow).
+    collector_down_packets,
     /// sFlow flow samples lost before us, by the sequence of each data source (FF-SF-04).
     sequence_lost_flow_samples,
     /// sFlow counter samples lost before us, by the sequence of each data source.

@@ -3,9 +3,11 @@
 
 mod common;
 
+use std::net::Ipv4Addr;
+
 use common::message::*;
 use common::*;
-use flowfast_decode::{DecoderOptions, KeptMessage, SchemaKind};
+use flowfast_decode::{Datagram, DecoderOptions, KeptMessage, SchemaKind};
 
 fn journaled() -> Ledger {
     Ledger::with(&DecoderOptions {
@@ -90,11 +92,63 @@ fn a_template_is_as_old_as_it_was() {
     assert_eq!(second.drain(), 1);
     second.feed(HERE.after_s(1801), &data);
     assert_eq!(second.drain(), 0);
-    assert_eq!(
-        second.decoder.state().len(),
-        0,
-        "it is not handed on any more"
-    );
+    let state = second.decoder.state();
+    let messages = state.iter().filter(|each| each.payload[..2] == [0, 10]);
+    assert_eq!(messages.count(), 0, "it is not handed on any more");
+}
+
+/// Feeds messages of ten records each, at these sequence numbers, a second apart from `from_s` on.
+fn feed_numbered(ledger: &mut Ledger, sequences: &[u32], from_s: i64) {
+    let ten: Vec<u8> = (0..10).flat_map(number).collect();
+    for (&sequence, second) in sequences.iter().zip(from_s..) {
+        ledger.feed(HERE.after_s(second), &ipfix(sequence, 1, &[set(256, &ten)]));
+    }
+    ledger.drain();
+}
+
+#[test]
+fn what_was_sent_between_two_processes_is_missed_and_not_lost() {
+    // FF-SQ-04, FF-SQ-06: exporters that count as the standard says, their own message too, or messages; told by a state, and by the
+    // datagrams after it.
+    let template = ipfix(0, 1, &[templates(&[template(256, &[iana(1, 8)])])]);
+    let before = |step: u32| (1..=6).map(|n| n * step).collect::<Vec<_>>();
+    let missed_of = |step, after: &[u32], down_s: i64| {
+        let mut first = journaled();
+        first.feed(HERE, &template);
+        feed_numbered(&mut first, &before(step), 0);
+        let mut second = taught_by(&first.decoder.state());
+        feed_numbered(&mut second, after, 6 + down_s);
+        let stats = second.stats();
+        assert_eq!(stats.sequence_lost_records + stats.sequence_lost_packets, 0);
+        (stats.collector_down_records, stats.collector_down_packets)
+    };
+    assert_eq!(missed_of(10, &[70, 80], 5), (0, 0));
+    assert_eq!(missed_of(10, &[100, 110], 5), (30, 0));
+    assert_eq!(missed_of(1, &[7, 8], 5), (0, 0), "messages");
+    assert_eq!(missed_of(1, &[10, 11], 5), (0, 3), "messages");
+    // A million a second may have been sent, and no more; and after an hour nobody knows.
+    assert_eq!(missed_of(10, &[5_000_070], 5), (5_000_000, 0));
+    assert_eq!(missed_of(10, &[20_000_070], 5), (0, 0));
+    assert_eq!(missed_of(10, &[100], 3601), (0, 0));
+    // The first that comes is late, or comes twice.
+    assert_eq!(missed_of(10, &[50, 60, 100], 5), (30, 0));
+
+    let mut third = journaled();
+    let ten: Vec<u8> = (0..10).flat_map(number).collect();
+    let messages = (0..60).step_by(10).map(|n| ipfix(n, 1, &[set(256, &ten)]));
+    for payload in std::iter::once(template).chain(messages) {
+        third.decoder.recall(&Datagram {
+            exporter: Ipv4Addr::from(HERE.exporter).into(),
+            exporter_port: HERE.port,
+            local_port: 4739,
+            received_ns: HERE.at_ns,
+            payload: &payload,
+        });
+    }
+    assert_eq!(third.stats().datagrams_received, 0);
+    feed_numbered(&mut third, &[90, 100, 130], 20);
+    assert_eq!(third.stats().collector_down_records, 30);
+    assert_eq!(third.stats().sequence_lost_records, 20);
 }
 
 #[test]

@@ -8,13 +8,15 @@ use std::path::PathBuf;
 use flowfast_collector::{
     CollectorOptions, FatalDatagram, Inherited, JournalOptions, Listen, ListenFormat, WhenFull,
 };
+use flowfast_decode::DecoderOptions;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
-use crate::options::{batching, decoder_options, networks, set_limits};
+use crate::options::{admit, batching, decoder_options, set_limits};
 use crate::stats::{accounts_list, counters_dict, exporters_list};
+use crate::templates::template_dict;
 use crate::wait;
 
 /// What `stats()` tells of each worker.
@@ -77,8 +79,7 @@ impl Collector {
         }
         let mut decoder = decoder_options(schema, columns, (strict_lengths, lenient), biflow)?;
         set_limits(&mut decoder, limits)?;
-        decoder.admission.allow = networks(&allow)?;
-        decoder.admission.deny = networks(&deny)?;
+        admit(&mut decoder, &allow, &deny)?;
         let options = CollectorOptions {
             listen: listen.iter().map(listener).collect::<PyResult<_>>()?,
             inherited: inherited
@@ -156,6 +157,26 @@ impl Collector {
         self.0.rotate(rotate_s);
     }
 
+    /// Whom to hear from now on, and how much of each: networks as in the constructor, and of `limits` those that are rates.
+    #[pyo3(signature = (*, limits, allow, deny))]
+    fn set_admission(
+        &self,
+        limits: HashMap<String, u64>,
+        allow: Vec<String>,
+        deny: Vec<String>,
+    ) -> PyResult<()> {
+        let mut decoder = DecoderOptions::default();
+        set_limits(&mut decoder, limits)?;
+        admit(&mut decoder, &allow, &deny)?;
+        self.0.set_admission(decoder.admission);
+        Ok(())
+    }
+
+    /// When the last datagram that `state` holds was received, nanoseconds since the UNIX epoch; None if it holds none.
+    fn recalled_until_ns(&self) -> Option<i64> {
+        self.0.recalled_until_ns()
+    }
+
     /// What to do from now on with rows that find the queue full: `drop` or `block`.
     fn set_when_full(&self, when_full: &str) -> PyResult<()> {
         self.0.set_when_full(parse_when_full(when_full)?);
@@ -199,6 +220,16 @@ impl Collector {
     /// How many `exporters` has; cheap, however many they are.
     fn exporter_count(&self) -> usize {
         self.0.exporter_count()
+    }
+
+    /// One dictionary a template that the workers know, as `known_templates` gives them.
+    fn templates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let templates = py.detach(|| self.0.templates());
+        let list = PyList::empty(py);
+        for template in &templates {
+            list.append(template_dict(py, template)?)?;
+        }
+        Ok(list)
     }
 
     /// (exporter, port, local port, payload) of datagrams that a decoder panicked on, at most a few of each worker.

@@ -25,8 +25,19 @@ pub(crate) fn decoder_options(
     })
 }
 
+/// Sets the access lists.
+pub(crate) fn admit(
+    options: &mut DecoderOptions,
+    allow: &[String],
+    deny: &[String],
+) -> PyResult<()> {
+    options.admission.allow = networks(allow)?;
+    options.admission.deny = networks(deny)?;
+    Ok(())
+}
+
 /// Networks, in CIDR notation.
-pub(crate) fn networks(texts: &[String]) -> PyResult<Vec<Network>> {
+fn networks(texts: &[String]) -> PyResult<Vec<Network>> {
     let network = |text: &String| {
         text.parse().map_err(|error| {
             PyValueError::new_err(format!(

@@ -1,5 +1,6 @@
 //! Reading datagrams out of capture files.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use flowfast_collector::ReplayOptions;
@@ -8,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
-use crate::options::{batching, decoder_options};
+use crate::options::{batching, decoder_options, set_limits};
 use crate::stats::{accounts_list, counters_dict, exporters_list};
 use crate::wait;
 
@@ -22,10 +23,10 @@ impl Replay {
     #[pyo3(
         signature = (
             paths, *, ports=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", workers=1, rotate_s=0,
-            batch_rows=16_384, queue_batches=64, late=None, ledger=false
+            batch_rows=16_384, queue_batches=64, late=None, ledger=false, limits=HashMap::new()
         ),
         text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', workers=1, rotate_s=0, \
-            batch_rows=16384, queue_batches=64, late=None, ledger=False)"
+            batch_rows=16384, queue_batches=64, late=None, ledger=False, limits={})"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
     fn new(
@@ -43,14 +44,17 @@ impl Replay {
         queue_batches: usize,
         late: Option<PathBuf>,
         ledger: bool,
+        limits: HashMap<String, u64>,
     ) -> PyResult<Self> {
         if workers == 0 {
             return Err(PyValueError::new_err("nothing is read without a worker"));
         }
+        let mut decoder = decoder_options(schema, columns, (strict_lengths, lenient), biflow)?;
+        set_limits(&mut decoder, limits)?;
         let options = ReplayOptions {
             paths,
             ports,
-            decoder: decoder_options(schema, columns, (strict_lengths, lenient), biflow)?,
+            decoder,
             batching: batching(rotate_s, batch_rows, None, ledger),
             workers,
             queue_batches,

@@ -73,6 +73,7 @@ pub(crate) fn exporters_list<'py>(
         set_shared(&dict, "records", exporter.records)?;
         set_shared(&dict, "lost", exporter.lost)?;
         set_shared(&dict, "late", exporter.late)?;
+        set_shared(&dict, "missed", exporter.missed)?;
         set_shared(&dict, "lost_unit", PyString::intern(py, exporter.lost_unit))?;
         set_shared(&dict, "templates", exporter.templates)?;
         set_shared(&dict, "last_seen_ns", exporter.last_seen_ns)?;

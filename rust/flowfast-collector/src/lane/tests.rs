@@ -1,4 +1,4 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
@@ -8,8 +8,10 @@ use flowfast_decode::TableKind;
 use super::*;
 use crate::consumer::Consumer;
 use crate::event::Event;
+use crate::journal::JournalOptions;
 use crate::payload::netflow5;
 use crate::queue::WhenFull;
+use crate::replay::read_datagrams;
 
 /// A payload that makes the decoder panic.
 pub(super) const PANIC: &[u8] = b"panic";
@@ -352,6 +354,55 @@ fn a_panic_costs_the_decoder_and_nothing_uncounted() {
         "rows 3 and 4 were pending"
     );
     assert_adds_up(&consumer);
+}
+
+#[test]
+fn a_datagram_that_panics_is_told_and_in_the_journal() {
+    let directory = std::env::temp_dir().join(format!("flowfast-{}-panic", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let batching = Batching {
+        ledger: true,
+        ..batching(60, 2)
+    };
+    let (mut lane, consumer) = lane(batching, 99, WhenFull::Block);
+    let options = JournalOptions {
+        directory: directory.clone(),
+        run: "run".to_owned(),
+    };
+    lane.journal = Some(Journal::new(options, 0, consumer.control.clone()));
+    let payloads = [
+        &netflow5(1)[..],
+        &netflow5(2),
+        &netflow5(3),
+        PANIC,
+        &netflow5(4),
+    ];
+    for payload in payloads {
+        feed(&mut lane, payload, 0);
+    }
+    lane.finish();
+    let mut journaled = Vec::new();
+    read_datagrams(&directory.join("0-0-run-0.pcap"), |datagram, teaches| {
+        if !teaches {
+            journaled.push(datagram.payload.to_vec());
+        }
+    })
+    .unwrap();
+    assert_eq!(journaled, payloads);
+    let told = consumer.fatal_datagrams();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&*told[0].payload, told[0].exporter), (PANIC, EXPORTER));
+    let counters = consumer.counters();
+    assert_eq!(counters.total("worker_panics"), 1);
+    assert_eq!(counters.total("datagrams_journaled"), 5);
+    // The third row was pending: the journal gives it again, as one that found the queue full.
+    assert_eq!(counters.labelled("records_dropped", "to_journal"), 1);
+    assert_eq!(counters.labelled("records_dropped", "worker_panic"), 0);
+    assert_adds_up(&consumer);
+    let (rows, told) = take_ledger(&consumer);
+    assert_eq!(rows, 3);
+    assert_ledger_is_whole(&consumer, &told);
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub(crate) struct Train<'a> {
     pub(crate) exporter: IpAddr,
     /// Source UDP port.
     pub(crate) exporter_port: u16,
+    /// The address of this machine that it was sent to, in the same form.
+    pub(crate) local_address: Option<IpAddr>,
     payload: &'a [u8],
     segment: usize,
 }
@@ -81,11 +83,11 @@ impl Receiver {
             });
         }
         let payload = &self.buffer[..received.octets.min(self.buffer.len())];
-        Ok(Reception::Train(Train::new(
-            received.source,
-            payload,
-            segment,
-        )))
+        let local_address = received.destination.map(|each| each.to_canonical());
+        Ok(Reception::Train(Train {
+            local_address,
+            ..Train::new(received.source, payload, segment)
+        }))
     }
 
     /// Datagrams that the kernel dropped at this socket; wraps at 2^32.
@@ -99,6 +101,7 @@ impl<'a> Train<'a> {
         Self {
             exporter: source.ip().to_canonical(),
             exporter_port: source.port(),
+            local_address: None,
             payload,
             segment,
         }

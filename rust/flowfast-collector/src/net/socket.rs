@@ -137,6 +137,9 @@ fn open(address: SocketAddr, rcvbuf: usize, receive_timeout: Duration) -> io::Re
 fn prepare(socket: &Socket, receive_timeout: Duration) -> io::Result<()> {
     // A kernel without UDP_GRO gives single datagrams, which are received just as well.
     let _ = sys::enable_udp_gro(socket.as_fd());
+    // Without it, templates are listed without the address that they were sent to.
+    let is_ipv6 = socket.domain().is_ok_and(|domain| domain == Domain::IPV6);
+    let _ = sys::enable_packet_info(socket.as_fd(), is_ipv6);
     socket.set_read_timeout(Some(receive_timeout))
 }
 

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -22,16 +22,25 @@ pub(crate) struct Received {
     pub(crate) truncated: bool,
     /// Where it came from, as the kernel says it (IPv4-mapped on dual-stack sockets).
     pub(crate) source: SocketAddr,
+    /// The address of this machine that it was sent to, in the same form; None: the kernel does not say.
+    pub(crate) destination: Option<IpAddr>,
 }
 
-/// Room for one control message, UDP_GRO's `int`, aligned as `cmsghdr` must be.
+/// Room for two control messages, UDP_GRO's `int` and an `in6_pktinfo`, and to spare; aligned as `cmsghdr` must be.
 #[repr(C, align(8))]
-struct ControlBuffer([u8; 64]);
+struct ControlBuffer([u8; 128]);
+
+/// What control messages say.
+#[derive(Default)]
+struct Control {
+    segment: Option<NonZeroUsize>,
+    destination: Option<IpAddr>,
+}
 
 /// Receive into `buffer`. Without `wait`, `ErrorKind::WouldBlock` says at once that nothing is there.
 pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> io::Result<Received> {
     let mut source = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let mut control = ControlBuffer([0; 64]);
+    let mut control = ControlBuffer([0; 128]);
     let mut data = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
@@ -52,30 +61,52 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> io::
     let octets = usize::try_from(octets).map_err(|_| io::Error::last_os_error())?;
     // SAFETY: all zeroes is a valid sockaddr_storage, and the kernel has only written over it.
     let source = unsafe { source.assume_init_ref() };
+    let Control {
+        segment,
+        destination,
+    } = control_of(&message);
     Ok(Received {
         octets,
-        segment: gro_segment(&message),
+        segment,
+        destination,
         truncated: message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
         source: socket_address(source).ok_or(io::ErrorKind::InvalidData)?,
     })
 }
 
-/// The size of a train's datagrams, from the UDP_GRO control message.
-fn gro_segment(message: &libc::msghdr) -> Option<NonZeroUsize> {
+/// The size of a train's datagrams (UDP_GRO), and where they were sent to (IP_PKTINFO, IPV6_PKTINFO).
+fn control_of(message: &libc::msghdr) -> Control {
+    let mut control = Control::default();
     // SAFETY: the kernel filled msg_control up to msg_controllen, and the buffer is aligned for cmsghdr (ControlBuffer).
     let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
     while !header.is_null() {
         // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return null or a header that lies whole within msg_controllen.
         let (level, kind) = unsafe { ((*header).cmsg_level, (*header).cmsg_type) };
-        if level == libc::SOL_UDP && kind == libc::UDP_GRO {
-            // SAFETY: the kernel puts an int behind a UDP_GRO header (udp_cmsg_recv); read_unaligned asks no alignment.
-            let octets: c_int = unsafe { libc::CMSG_DATA(header).cast::<c_int>().read_unaligned() };
-            return usize::try_from(octets).ok().and_then(NonZeroUsize::new);
+        // SAFETY: what the kernel puts behind a header depends on its level and kind alone: udp_cmsg_recv, ip_cmsg_recv_pktinfo,
+        // ip6_datagram_recv_common_ctl; read_unaligned asks no alignment.
+        unsafe {
+            let data = libc::CMSG_DATA(header);
+            match (level, kind) {
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    let octets = data.cast::<c_int>().read_unaligned();
+                    control.segment = usize::try_from(octets).ok().and_then(NonZeroUsize::new);
+                }
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                    let address = Ipv4Addr::from_bits(u32::from_be(info.ipi_addr.s_addr));
+                    control.destination = Some(address.into());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                    control.destination = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                }
+                _ => {}
+            }
         }
         // SAFETY: `header` is a header of `message`, see above.
         header = unsafe { libc::CMSG_NXTHDR(message, header) };
     }
-    None
+    control
 }
 
 fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
@@ -128,6 +159,15 @@ pub(crate) fn kernel_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
 /// Ask for trains of datagrams (UDP_GRO). Fails on kernels before 5.0.
 pub(crate) fn enable_udp_gro(fd: BorrowedFd<'_>) -> io::Result<()> {
     set(fd, libc::SOL_UDP, libc::UDP_GRO, &1_i32)
+}
+
+/// Ask which address of this machine a datagram was sent to, on a socket of IPv6 or IPv4.
+pub(crate) fn enable_packet_info(fd: BorrowedFd<'_>, ipv6: bool) -> io::Result<()> {
+    if ipv6 {
+        set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &1_i32)
+    } else {
+        set(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, &1_i32)
+    }
 }
 
 /// Set the receive buffer beyond `net.core.rmem_max`. Needs CAP_NET_ADMIN.

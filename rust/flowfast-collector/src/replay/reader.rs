@@ -202,15 +202,15 @@ fn datagram_of<'a>(packet: &Packet<'a>) -> Result<(Datagram<'a>, bool), Skip> {
     Ok((datagram, udp.teaches))
 }
 
-/// Gives every datagram of a capture file to `each`.
+/// Gives every datagram of a capture file to `each`, with whether it only teaches.
 pub(crate) fn read_datagrams(
     path: &Path,
-    mut each: impl FnMut(&Datagram<'_>),
+    mut each: impl FnMut(&Datagram<'_>, bool),
 ) -> Result<(), CaptureFault> {
     let file = File::open(path).map_err(|source| CaptureFault::Read { packets: 0, source })?;
     read_packets(file, &AtomicU64::default(), |packet| {
-        if let Ok((datagram, _)) = datagram_of(&packet) {
-            each(&datagram);
+        if let Ok((datagram, teaches)) = datagram_of(&packet) {
+            each(&datagram, teaches);
         }
         ControlFlow::Continue(())
     })?;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Decoder;
+use super::{Decoder, Intake};
 use crate::batch::{FormatCode, MessageContext, unmapped};
 use crate::element::ElementId;
 use crate::error::{SetLoss, Warning};
@@ -33,7 +33,9 @@ pub struct ExporterSummary {
     pub lost: u64,
     /// Of those, what came later than its successors, and so was not lost.
     pub late: u64,
-    /// What `lost` counts: `records`, `packets`, `messages` if the exporter does not follow the standard (FF-SQ-06), or `none`
+    /// Sent while no collector ran, by sequence numbers across a restart.
+    pub missed: u64,
+    /// What `lost` and `missed` count: `records`, `packets`, `messages` if the exporter does not follow the standard (FF-SQ-06), or `none`
     /// where the format has no sequence (FF-NF-04).
     pub lost_unit: &'static str,
     /// What it says of itself.
@@ -95,6 +97,7 @@ impl Decoder {
                 records: domain.records,
                 lost: domain.lost,
                 late: domain.late,
+                missed: domain.missed,
                 report: domain.report,
                 samples: domain.sample_totals,
                 lost_unit: match SequenceUnit::of(format) {
@@ -138,7 +141,7 @@ impl Decoder {
             }
         };
         if let Some(domain) = self.domains.get_mut(index) {
-            domain.datagrams += u64::from(!self.learning);
+            domain.datagrams += u64::from(self.intake == Intake::Received);
             domain.last_seen_ns = received_ns;
         }
         self.heard = Some((Party::from(key), self.account(index)));
@@ -203,7 +206,7 @@ impl Decoder {
     /// Counts jumps of an exporter's clock: its start moves by more than it can be rounded, and it has not started anew (FF-V9-10).
     /// Its templates are kept: boot times of real exporters jitter.
     pub(crate) fn observe_clock(&mut self, context: &MessageContext) {
-        if self.learning {
+        if self.learns() {
             return;
         }
         let (Some(domain), Some(boot_ms), Some(uptime_ms)) = (
@@ -228,10 +231,11 @@ impl Decoder {
         units: Option<Units>,
         arrived: Volume,
     ) {
-        if self.learning {
+        if self.intake == Intake::Lesson {
             self.reports.clear();
             return;
         }
+        let is_recalled = self.intake == Intake::Recalled;
         let account = self.account(context.domain_index);
         let (Some(domain), Some(sequence)) =
             (self.domains.get_mut(context.domain_index), context.sequence)
@@ -242,13 +246,20 @@ impl Decoder {
             sequence,
             units,
             uptime_ms: context.uptime_ms,
+            received_ns: context.received_ns,
+            is_recalled,
             arrived,
             reports: &self.reports,
         };
+        domain.hear_from(context.source, context.session);
         let news = domain.streams.observe(stream_of(context), message);
         self.reports.clear();
+        if is_recalled {
+            return;
+        }
         domain.lost += news.lost;
         domain.late += news.late;
+        domain.missed += news.missed;
         let (stats, counts) = (&mut self.stats, self.ledger.at(account));
         if let Some(report) = news.report {
             domain.report += report;
@@ -257,18 +268,22 @@ impl Decoder {
             stats.exporter_records_not_sent += report.records_not_sent;
             stats.exporter_packets_ignored += report.packets_ignored;
         }
-        if news.lost + news.late > 0 {
+        if news.lost + news.late + news.missed > 0 {
             // FF-SQ-06: who numbers messages against the standard loses messages.
             let counts_records = SequenceUnit::of(context.format) == Some(SequenceUnit::Records)
                 && !domain.streams.counts_messages();
             if counts_records {
                 stats.sequence_lost_records += news.lost;
                 stats.sequence_late_records += news.late;
+                stats.collector_down_records += news.missed;
+                counts.collector_down_records += news.missed as i64;
                 counts.sequence_lost_records += news.lost as i64;
                 counts.sequence_late_records += news.late as i64;
             } else {
                 stats.sequence_lost_packets += news.lost;
                 stats.sequence_late_packets += news.late;
+                stats.collector_down_packets += news.missed;
+                counts.collector_down_packets += news.missed as i64;
                 counts.sequence_lost_packets += news.lost as i64;
                 counts.sequence_late_packets += news.late as i64;
             }

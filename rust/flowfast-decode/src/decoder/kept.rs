@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::{Datagram, Decoder};
+use super::notes::notes;
+use super::{Datagram, Decoder, Intake};
 use crate::batch::{MessageContext, unmapped};
 use crate::error::{SetLoss, Warning};
 use crate::template::RecordKind;
@@ -62,8 +63,8 @@ impl From<WaitingSet> for KeptMessage {
 }
 
 impl Decoder {
-    /// Templates and options data in effect, as messages to [`Self::learn`] from, in the order in which they came. Only a decoder
-    /// that is `journaled` remembers them.
+    /// Templates and options data in effect, and notes on sequences, as messages to [`Self::learn`] from, in the order in which they
+    /// came. Only a decoder that is `journaled` remembers them.
     pub fn state(&mut self) -> Vec<KeptMessage> {
         let (now_ns, limits) = (self.now_ns, self.limits);
         self.memory_octets = 0;
@@ -77,18 +78,33 @@ impl Decoder {
             let exporter = unmapped(domain.key.exporter);
             let lessons = domain.memory.lessons();
             messages.extend(lessons.map(|lesson| KeptMessage::of_lesson(exporter, lesson)));
+            messages.extend(notes(domain, now_ns, &limits));
         }
         messages
     }
 
-    /// Learns the templates and options data of a datagram, and nothing else: no row comes of it, and it is not counted.
+    /// Learns from one of the messages of [`Self::state`]: no row comes of it, and it is not counted.
     pub fn learn(&mut self, datagram: &Datagram<'_>) {
-        // Only v9 and IPFIX teach.
-        if matches!(datagram.payload, [0, 9 | 10, ..]) {
-            self.learning = true;
+        self.take_in_as(Intake::Lesson, datagram);
+    }
+
+    /// Learns what a datagram teaches that an earlier process has received, and follows its sequence, so that what is received next
+    /// shows what was missed between: no row comes of it, and it is not counted.
+    pub fn recall(&mut self, datagram: &Datagram<'_>) {
+        self.take_in_as(Intake::Recalled, datagram);
+    }
+
+    fn take_in_as(&mut self, intake: Intake, datagram: &Datagram<'_>) {
+        self.intake = intake;
+        if intake != Intake::Lesson || !self.learn_note(datagram) {
             let _ = self.take_in(datagram); // what cannot be read teaches nothing
-            self.learning = false;
         }
+        self.intake = Intake::Received;
+    }
+
+    /// Whether the current datagram is only learnt from.
+    pub(crate) fn learns(&self) -> bool {
+        self.intake != Intake::Received
     }
 
     /// Gives up waiting for templates: all sets that wait now are for [`Self::take_late`].
@@ -115,15 +131,15 @@ impl Decoder {
         self.late.push(set.into());
     }
 
-    /// Whether a set is to be read: all are, but while learning only options data.
+    /// Whether a set is to be read: all are, but of lessons only options data.
     pub(crate) fn reads(&self, found: Lookup) -> bool {
-        !self.learning
+        self.intake != Intake::Lesson
             || matches!(found, Lookup::Found(plan) if self.kind(plan) == Some(RecordKind::Options))
     }
 
     /// Counts a warning, unless it was counted when the datagram first came.
     pub(crate) fn warn(&mut self, warning: Warning) {
-        if !self.learning {
+        if !self.learns() {
             self.stats.warn(warning);
         }
     }

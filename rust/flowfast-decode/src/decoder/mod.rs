@@ -3,6 +3,7 @@
 mod exporters;
 mod kept;
 mod lengths;
+mod notes;
 mod records;
 mod sections;
 mod templates;
@@ -34,7 +35,7 @@ use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
 pub use kept::KeptMessage;
-pub use templates::TemplateSummary;
+pub use templates::{TemplateField, TemplateSummary};
 
 /// One UDP datagram as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +102,17 @@ impl Default for DecoderOptions {
     }
 }
 
+/// What a datagram is to a decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    /// It was received, and is decoded.
+    Received,
+    /// A part of a message that taught something to another decoder, or a note of that one.
+    Lesson,
+    /// Another decoder has received it, and decoded it or not: no row comes of it.
+    Recalled,
+}
+
 /// Decodes the datagrams of any number of exporters into tables.
 ///
 /// Pure state: time comes with the datagrams, and nothing is read or written but what is given.
@@ -129,8 +141,8 @@ pub struct Decoder {
     late_octets: usize,
     /// Octets that all domains remember.
     memory_octets: usize,
-    /// The current datagram is only learnt from.
-    learning: bool,
+    /// What the current datagram is.
+    intake: Intake,
     /// Templates of all domains.
     templates: usize,
     /// Octets of what options data taught, over all domains.
@@ -139,6 +151,8 @@ pub struct Decoder {
     sample_sources: usize,
     /// What the exporter says of itself in the message that is being decoded.
     reports: Vec<Report>,
+    /// Where the current datagram was sent to.
+    local_address: Option<IpAddr>,
     /// When the current datagram was received. Captures may go back in time.
     now_ns: i64,
     /// When sets that had waited too long were last looked for.
@@ -176,11 +190,12 @@ impl Decoder {
             late: Vec::new(),
             late_octets: 0,
             memory_octets: 0,
-            learning: false,
+            intake: Intake::Received,
             templates: 0,
             options_octets: 0,
             sample_sources: 0,
             reports: Vec::new(),
+            local_address: None,
             now_ns: i64::MIN,
             expired_ns: i64::MIN,
             steps: Vec::new(),
@@ -247,6 +262,16 @@ impl Decoder {
             self.discard(datagram, why);
         }
         admitted.is_err()
+    }
+
+    /// Hears these from now on: [`DecoderOptions::admission`].
+    pub fn admit_as(&mut self, admission: AdmissionOptions) {
+        self.admission.change(admission);
+    }
+
+    /// What is decoded from now on was sent to this address; `None`: nobody knows. Templates remember it (FF-TL-11).
+    pub fn sent_to(&mut self, local_address: Option<IpAddr>) {
+        self.local_address = local_address;
     }
 
     /// Counts a datagram that is not to be decoded, and why.

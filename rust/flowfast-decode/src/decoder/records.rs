@@ -37,7 +37,7 @@ impl Decoder {
     ) {
         self.learn_from(Subject::Names, plan_id, body, pieces, run);
         self.learn_types(plan_id, body, pieces, run);
-        if self.learning {
+        if self.learns() {
             return;
         }
         let plan_id = self.with_types(plan_id, &run.context);

@@ -1,14 +1,15 @@
 //! Templates and their plans.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::Decoder;
+use super::{Decoder, Intake};
 use crate::batch::unmapped;
 use crate::error::Warning;
 use crate::plan::Layout;
 use crate::staging::PlanId;
 use crate::template::cache::{Lookup, Session, Stored};
-use crate::template::{Definition, FieldSpecifier, RecordKind};
+use crate::template::{Definition, RecordKind};
 
 /// A template, as one Transport Session defined it.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct TemplateSummary {
     pub exporter: IpAddr,
     /// Source UDP port.
     pub exporter_port: u16,
+    /// Address that it was sent to last, if that is known.
+    pub local_address: Option<IpAddr>,
     /// UDP port it arrived on.
     pub local_port: u16,
     /// `netflow_v9`, `ipfix`.
@@ -25,12 +28,48 @@ pub struct TemplateSummary {
     pub domain: u32,
     /// Template id.
     pub template_id: u16,
-    /// Fields that are scope, and come first; 0: the template describes Flow Records.
-    pub scope_count: u16,
-    /// Name and length in octets of each field; a length of 65535 is variable.
-    pub fields: Vec<(String, u16)>,
+    definition: Arc<Definition>,
     /// When it was received last, nanoseconds since the UNIX epoch.
     pub refreshed_ns: i64,
+    /// Data sets that were read with it, those of messages that proved malformed later among them.
+    pub sets: u64,
+    /// When the last of them was received, nanoseconds since the UNIX epoch; `None`: there was none.
+    pub used_ns: Option<i64>,
+}
+
+/// A field of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateField {
+    /// As its column is named: `sourceIPv4Address`, or `e<pen>_i<id>` for an unknown element.
+    pub name: String,
+    /// Private Enterprise Number, or 0 for IANA's.
+    pub pen: u32,
+    /// Id of its element.
+    pub id: u32,
+    /// Octets in each record; 65535: variable (RFC 7011 section 7).
+    pub length: u16,
+}
+
+impl TemplateSummary {
+    /// Fields that are scope, and come first; 0: the template describes Flow Records.
+    pub fn scope_count(&self) -> u16 {
+        self.definition.scope_count
+    }
+
+    /// Whether it describes options data (RFC 7011 section 3.4.2).
+    pub fn is_options(&self) -> bool {
+        self.definition.kind == RecordKind::Options
+    }
+
+    /// Its fields, in order.
+    pub fn fields(&self) -> impl Iterator<Item = TemplateField> {
+        self.definition.fields.iter().map(|field| TemplateField {
+            name: field.element.column_name(),
+            pen: field.element.pen,
+            id: field.element.id,
+            length: field.length,
+        })
+    }
 }
 
 impl Decoder {
@@ -42,17 +81,18 @@ impl Decoder {
                 let Some(definition) = self.plans.definition(known.plan) else {
                     continue;
                 };
-                let field = |field: &FieldSpecifier| (field.element.column_name(), field.length);
                 summaries.push(TemplateSummary {
                     exporter: unmapped(domain.key.exporter),
                     exporter_port: known.session.exporter_port,
+                    local_address: domain.templates.local_address(known.session),
                     local_port: known.session.local_port,
                     format: domain.key.format.name(),
                     domain: domain.key.domain,
                     template_id,
-                    scope_count: definition.scope_count,
-                    fields: definition.fields.iter().map(field).collect(),
+                    definition: Arc::clone(definition),
                     refreshed_ns: known.refreshed_ns,
+                    sets: known.sets,
+                    used_ns: (known.sets > 0).then_some(known.used_ns),
                 });
             }
         }
@@ -101,8 +141,26 @@ impl Decoder {
         }
     }
 
+    /// The same, for a data set that is now read with it.
+    pub(crate) fn take_template(
+        &mut self,
+        domain_index: usize,
+        session: Session,
+        template_id: u16,
+        now_ns: i64,
+    ) -> Lookup {
+        if self.intake == Intake::Lesson {
+            return self.lookup(domain_index, session, template_id, now_ns);
+        }
+        let limits = &self.limits;
+        match self.domains.get_mut(domain_index) {
+            Some(domain) => (domain.templates).take(session, template_id, now_ns, limits),
+            None => Lookup::Missing,
+        }
+    }
+
     pub(crate) fn count_template(&mut self, kind: RecordKind) {
-        if self.learning {
+        if self.learns() {
             return;
         }
         if kind == RecordKind::Options {
@@ -122,6 +180,7 @@ impl Decoder {
         now_ns: i64,
     ) -> bool {
         let mut evicted = Vec::new();
+        let counts = !self.learns();
         let fields = self.plans.fields_of(plan);
         let Some(domain) = self.domains.get_mut(domain_index) else {
             self.plans.release(plan);
@@ -135,12 +194,13 @@ impl Decoder {
             &self.limits,
             &mut evicted,
         );
+        (domain.templates).note_address(session, self.local_address);
         match stored {
             Stored::New => self.templates += 1,
             Stored::Refreshed => self.plans.release(plan),
             Stored::Redefined(before) => {
-                domain.templates_redefined += 1;
-                self.stats.warn(Warning::TemplateRedefined);
+                domain.templates_redefined += u64::from(counts);
+                self.stats.warnings[Warning::TemplateRedefined as usize] += u64::from(counts);
                 self.plans.release(before);
             }
         }
@@ -153,7 +213,7 @@ impl Decoder {
         if is_new && let Some(definition) = self.plans.definition(plan) {
             domain.note_unknown(session, definition);
         }
-        self.stats.templates_new += u64::from(is_new && !self.learning);
+        self.stats.templates_new += u64::from(is_new && counts);
         is_new
     }
 }

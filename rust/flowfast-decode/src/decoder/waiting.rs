@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Decoder;
+use super::{Decoder, Intake};
 use crate::error::SetLoss;
 use crate::format;
 use crate::template::RecordKind;
@@ -54,7 +54,7 @@ impl Decoder {
             return;
         }
         // They are decoded, whatever the template came with.
-        let learning = std::mem::replace(&mut self.learning, false);
+        let intake = std::mem::replace(&mut self.intake, Intake::Received);
         template_ids.sort_unstable();
         let (ready, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut domain.waiting)
             .into_iter()
@@ -80,7 +80,7 @@ impl Decoder {
             }
         }
         for set in ready {
-            match self.lookup(domain_index, set.session, set.template_id, now_ns) {
+            match self.take_template(domain_index, set.session, set.template_id, now_ns) {
                 Lookup::Found(plan) => {
                     self.unwait(&set, account);
                     if format::append_waiting(self, plan, &set) {
@@ -97,7 +97,7 @@ impl Decoder {
                 }
             }
         }
-        self.learning = learning;
+        self.intake = intake;
     }
 
     /// Gives up on sets that have waited too long, or on all.

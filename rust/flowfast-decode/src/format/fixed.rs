@@ -49,10 +49,10 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         datagram.received_ns,
     );
     if packet.trailing_octets() > 0 {
-        decoder.stats.warn(Warning::TrailingOctets);
+        decoder.warn(Warning::TrailingOctets);
     }
     if packet.is_above_maximum() {
-        decoder.stats.warn(Warning::CountAboveMaximum);
+        decoder.warn(Warning::CountAboveMaximum);
     }
     let context = MessageContext {
         format,

@@ -94,7 +94,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         outcome => outcome,
     };
     let outcome = outcome.and_then(|()| reader.split(decoder));
-    if outcome.is_ok() {
+    if outcome.is_ok() && !decoder.learns() {
         reader.commit(decoder, context);
     }
     decoder.samples = reader;

@@ -139,7 +139,7 @@ impl<'d, 'p> Message<'d, 'p> {
 
     /// A data set: its records are counted and checked.
     pub(super) fn data(&mut self, set: Set<'p>) -> Result<SetKind, DecodeError> {
-        let step = match self.lookup(set.id) {
+        let step = match self.take_template(set.id) {
             found if !self.decoder.reads(found) => return Ok(SetKind::Data),
             Lookup::Found(plan) => {
                 let first = self.pieces.len();
@@ -171,12 +171,29 @@ impl<'d, 'p> Message<'d, 'p> {
         Ok(SetKind::Data)
     }
 
+    fn own_template(&self, template_id: u16) -> Option<Lookup> {
+        let own = self.own.get(&template_id)?;
+        Some(own.map_or(Lookup::Missing, Lookup::Found))
+    }
+
     /// The template in effect: of this message, else of earlier ones.
     fn lookup(&self, template_id: u16) -> Lookup {
-        if let Some(plan) = self.own.get(&template_id) {
-            return plan.map_or(Lookup::Missing, Lookup::Found);
+        self.own_template(template_id).unwrap_or_else(|| {
+            self.decoder.lookup(
+                self.context.domain_index,
+                self.session,
+                template_id,
+                self.context.received_ns,
+            )
+        })
+    }
+
+    /// The same, for a data set that is now read with it.
+    fn take_template(&mut self, template_id: u16) -> Lookup {
+        if let Some(own) = self.own_template(template_id) {
+            return own;
         }
-        self.decoder.lookup(
+        self.decoder.take_template(
             self.context.domain_index,
             self.session,
             template_id,
@@ -228,7 +245,7 @@ impl<'d, 'p> Message<'d, 'p> {
             context,
             steps,
             pieces,
-            ..
+            own,
         } = self;
         let run = |template_id: u16, records: usize| Run {
             records,
@@ -305,6 +322,15 @@ impl<'d, 'p> Message<'d, 'p> {
                         }
                         _ => {}
                     }
+                    // One of this message is stored by now, and was not when the set was read.
+                    if own.contains_key(&template_id) {
+                        decoder.take_template(
+                            context.domain_index,
+                            session,
+                            template_id,
+                            context.received_ns,
+                        );
+                    }
                     decoder.append_records(plan, body, pieces, run);
                 }
                 Step::Undecodable {
@@ -313,6 +339,9 @@ impl<'d, 'p> Message<'d, 'p> {
                     why,
                 } => {
                     counts.undecoded_sets += 1;
+                    if decoder.learns() {
+                        continue; // it was counted when it came
+                    }
                     decoder.count_undecodable(context.domain_index);
                     let octets = set.len() - set::HEADER_LEN;
                     match why {

@@ -82,14 +82,16 @@ fn what_a_panic_leaves_open_is_nobodys() {
     ledger.at(account).datagrams_received += 4;
     ledger.at(account).wait(1, 8);
     ledger.decoded(account, 5);
-    ledger.close_after_panic(|counter, label| match (counter, label) {
-        ("datagrams_received", _) => Some(5),
-        ("datagrams_discarded", Some("worker_panic")) => Some(1),
-        ("records_decoded", _) | ("records_dropped", Some("worker_panic")) => Some(5),
-        ("sets_discarded", Some("no_template")) => Some(1),
-        ("set_octets_discarded", Some("no_template")) => Some(8),
-        ("octets_received", _) => None,
-        _ => Some(0),
+    ledger.close_after_panic(RecordLoss::WorkerPanic, |counter, label| {
+        match (counter, label) {
+            ("datagrams_received", _) => Some(5),
+            ("datagrams_discarded", Some("worker_panic")) => Some(1),
+            ("records_decoded", _) | ("records_dropped", Some("worker_panic")) => Some(5),
+            ("sets_discarded", Some("no_template")) => Some(1),
+            ("set_octets_discarded", Some("no_template")) => Some(8),
+            ("octets_received", _) => None,
+            _ => Some(0),
+        }
     });
     let nobody = ledger.accounts().remove(0);
     let counters: Vec<_> = nobody

@@ -3,10 +3,24 @@
 use std::ops::AddAssign;
 
 use super::statistics::{ExporterReport, Statistics};
-use super::tracker::{SequenceEvent, SequenceTracker, Units};
+use super::tracker::{MAX_PLAUSIBLE_LOSS, Position, SequenceEvent, SequenceTracker, Units};
 use crate::template::cache::Session;
 use crate::template::options::Report;
 use crate::template::sessions::BySession;
+
+const NS_PER_S: i64 = 1_000_000_000;
+
+/// A sequence is not followed across a longer time: it may have wrapped.
+const MAX_DOWN_NS: i64 = 3600 * NS_PER_S;
+
+/// Whose messages make a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Of all sessions of the address and Observation Domain.
+    All,
+    /// Of one Transport Session.
+    Session(Session),
+}
 
 /// How much arrived, or is said to have been sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +47,9 @@ pub(crate) struct SequencedMessage<'a> {
     /// What it holds, in the format's own unit; `None`: unknown (FF-SQ-02).
     pub(crate) units: Option<Units>,
     pub(crate) uptime_ms: Option<u32>,
+    pub(crate) received_ns: i64,
+    /// An earlier process received it: nothing of it counts but where the sequence is.
+    pub(crate) is_recalled: bool,
     /// The message itself.
     pub(crate) arrived: Volume,
     /// What the exporter says of itself in it.
@@ -47,6 +64,8 @@ pub(crate) struct News {
     pub(crate) lost: u64,
     /// Units that were counted as lost and were not.
     pub(crate) late: u64,
+    /// Units that were sent while no process of ours was there.
+    pub(crate) missed: u64,
     /// If the message brought reports that can be compared.
     pub(crate) report: Option<ExporterReport>,
 }
@@ -58,12 +77,14 @@ struct Tally {
     breaks: u64,
     lost: u64,
     late: u64,
+    missed: u64,
 }
 
 impl Tally {
-    fn add(&mut self, event: SequenceEvent) {
+    fn add(&mut self, (event, is_first): (SequenceEvent, bool)) {
         self.breaks += u64::from(event != SequenceEvent::InOrder);
         match event {
+            SequenceEvent::Lost(missed) if is_first => self.missed += u64::from(missed),
             SequenceEvent::Lost(lost) => self.lost += u64::from(lost),
             SequenceEvent::Late(late) => self.late += u64::from(late),
             _ => {}
@@ -78,13 +99,18 @@ struct Stream {
     /// Before the message that is being decoded.
     arrived: Volume,
     statistics: Statistics,
+    /// When its last message was received.
+    heard_ns: i64,
+    /// Its last message was received by an earlier process.
+    is_recalled: bool,
 }
 
 impl Stream {
-    fn observe(
-        &mut self,
-        message: SequencedMessage<'_>,
-    ) -> (SequenceEvent, Option<ExporterReport>) {
+    /// What an exporter says of itself is held against what arrived since this process hears it.
+    fn compare(&mut self, message: &SequencedMessage<'_>) -> Option<ExporterReport> {
+        if message.is_recalled {
+            return None;
+        }
         let news = (!message.reports.is_empty()).then(|| {
             let mut news = ExporterReport::default();
             for report in message.reports {
@@ -93,13 +119,44 @@ impl Stream {
             news
         });
         self.arrived += message.arrived;
-        let SequencedMessage {
+        news
+    }
+
+    /// What a message's number says, and whether that is of the time between two processes.
+    fn follow(&mut self, message: &SequencedMessage<'_>) -> (SequenceEvent, bool) {
+        let &SequencedMessage {
             sequence,
             units,
             uptime_ms,
+            received_ns,
+            is_recalled,
             ..
         } = message;
-        (self.tracker.observe(sequence, units, uptime_ms), news)
+        let heard_ns = std::mem::replace(&mut self.heard_ns, received_ns);
+        if is_recalled {
+            self.is_recalled = true;
+            return (self.tracker.observe(sequence, units, uptime_ms), false);
+        }
+        if !self.is_recalled {
+            return (self.tracker.observe(sequence, units, uptime_ms), false);
+        }
+        let down_ns = received_ns.saturating_sub(heard_ns);
+        if down_ns > MAX_DOWN_NS {
+            self.tracker = SequenceTracker::default();
+        }
+        let down_s = u32::try_from(down_ns / NS_PER_S).unwrap_or_default();
+        let plausible = MAX_PLAUSIBLE_LOSS.saturating_mul(down_s.saturating_add(1));
+        let plausible = plausible.min((1 << 31) - 1);
+        let event = (self.tracker).observe_within(plausible, sequence, units, uptime_ms);
+        // What was sent before, and comes late or twice, decides nothing.
+        if !matches!(
+            event,
+            SequenceEvent::OutOfOrder | SequenceEvent::Duplicate | SequenceEvent::Late(_)
+        ) {
+            self.tracker.forget_gaps();
+            self.is_recalled = self.tracker.is_undecided();
+        }
+        (event, true)
     }
 }
 
@@ -136,25 +193,58 @@ impl Streams {
             (self.sessions).get_or_insert_with(first, || self.whole.clone());
             self.of_sessions = self.of_whole;
         }
-        let (mut event, mut report) = self.whole.observe(message);
+        let (mut event, mut report) = (self.whole.follow(&message), self.whole.compare(&message));
         self.of_whole.add(event);
         let mut tally = self.of_whole;
         if !self.sessions.is_empty() {
-            let (own_event, own_report) = self.of_session(session).observe(message);
+            let stream = self.of_session(session);
+            let (own_event, own_report) = (stream.follow(&message), stream.compare(&message));
             self.of_sessions.add(own_event);
             if self.is_by_session() {
                 (event, report, tally) = (own_event, own_report, self.of_sessions);
             }
         }
+        let (event, _) = event;
         let news = News {
             event,
             lost: tally.lost.saturating_sub(self.told.lost),
             late: tally.late.saturating_sub(self.told.late),
+            missed: tally.missed.saturating_sub(self.told.missed),
             report,
         };
         self.told.lost += news.lost;
         self.told.late += news.late;
+        self.told.missed += news.missed;
         news
+    }
+
+    /// Where its sequences are, each with when its last message was received.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (Whose, Position, i64)> {
+        let whole = std::iter::once((Whose::All, &self.whole));
+        let sessions = self.sessions.iter();
+        let sessions = sessions.map(|(session, stream)| (Whose::Session(*session), stream));
+        whole.chain(sessions).filter_map(|(whose, stream)| {
+            Some((whose, stream.tracker.position()?, stream.heard_ns))
+        })
+    }
+
+    /// An earlier process has followed a sequence up to there; no matter if more of it is known. `session` heard of it last.
+    pub(crate) fn resume(
+        &mut self,
+        whose: Whose,
+        session: Session,
+        position: Position,
+        heard_ns: i64,
+    ) {
+        self.first.get_or_insert(session);
+        let stream = match whose {
+            Whose::All => &mut self.whole,
+            Whose::Session(session) => self.sessions.get_or_insert_with(session, Stream::default),
+        };
+        if stream.tracker.position().is_none() || stream.heard_ns <= heard_ns {
+            stream.tracker = SequenceTracker::at(position);
+            (stream.heard_ns, stream.is_recalled) = (heard_ns, true);
+        }
     }
 
     /// Flow Records of earlier messages that had to wait for their template.
@@ -192,6 +282,8 @@ mod tests {
             sequence,
             units: Some(Units::new(10)),
             uptime_ms: None,
+            received_ns: 0,
+            is_recalled: false,
             arrived: Volume::default(),
             reports: &[],
         };

@@ -1,7 +1,7 @@
 //! Follows one sequence: loss, and what is none of it - wraps, restarts, late and duplicate messages, other ways of counting.
 
 /// A jump beyond this is an exporter that started anew, not loss (FF-NF-05).
-const MAX_PLAUSIBLE_LOSS: u32 = 1_000_000;
+pub(super) const MAX_PLAUSIBLE_LOSS: u32 = 1_000_000;
 
 /// Loss remembered, to know a message that comes late from one that comes twice.
 const MAX_GAPS: usize = 16;
@@ -38,6 +38,17 @@ impl Counting {
         Self::FLOWS_INCLUDED,
         Self::MESSAGES,
     ];
+
+    /// As one octet, and back: `None` for what is no set of these.
+    pub(crate) fn octet(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) fn of_octet(octet: u8) -> Option<Self> {
+        (1..1 << Self::ALL.len())
+            .contains(&octet)
+            .then_some(Self(octet))
+    }
 
     fn both(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -159,6 +170,15 @@ struct Suspicion {
     lost: u32,
 }
 
+/// Where a sequence is: its last message, and how it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) sequence: u32,
+    pub(crate) units: Option<Units>,
+    pub(crate) counting: Counting,
+    pub(crate) uptime_ms: Option<u32>,
+}
+
 /// Follows one sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct SequenceTracker {
@@ -218,6 +238,17 @@ impl SequenceTracker {
         units: Option<Units>,
         uptime_ms: Option<u32>,
     ) -> SequenceEvent {
+        self.observe_within(MAX_PLAUSIBLE_LOSS, sequence, units, uptime_ms)
+    }
+
+    /// The same where up to `plausible` units may have been lost.
+    pub(crate) fn observe_within(
+        &mut self,
+        plausible: u32,
+        sequence: u32,
+        units: Option<Units>,
+        uptime_ms: Option<u32>,
+    ) -> SequenceEvent {
         let fall_ms = match (self.uptime_ms, uptime_ms) {
             (Some(before), Some(now)) => before.saturating_sub(now),
             _ => 0,
@@ -250,7 +281,7 @@ impl SequenceTracker {
         }
         let ahead = sequence.wrapping_sub(expected);
         if !fitting.is_empty() {
-            self.suspect(fitting, if ahead < MAX_PLAUSIBLE_LOSS { ahead } else { 0 });
+            self.suspect(fitting, if ahead < plausible { ahead } else { 0 });
             return self.accept(message, uptime_ms, SequenceEvent::InOrder);
         }
         let is_late = ahead >= 1 << 31;
@@ -261,7 +292,7 @@ impl SequenceTracker {
             fall_ms > MAX_LATE_MS && sequence < MAX_PLAUSIBLE_LOSS
                 || self.late_in_a_row >= MAX_LATE_IN_A_ROW
         } else {
-            fall_ms > 0 || ahead > MAX_PLAUSIBLE_LOSS
+            fall_ms > 0 || ahead > plausible
         };
         if is_restart {
             self.suspicion = None;
@@ -299,6 +330,41 @@ impl SequenceTracker {
         self.uptime_ms = uptime_ms;
         self.previous = Some(message);
         event
+    }
+
+    /// Whether messages are under suspicion, whose loss is not told yet.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.suspicion.is_some()
+    }
+
+    /// What was lost so far never comes late.
+    pub(crate) fn forget_gaps(&mut self) {
+        self.gaps.clear();
+        self.known_from = None;
+    }
+
+    /// Where it is, for another process to go on from; `None` if no message was observed.
+    pub(crate) fn position(&self) -> Option<Position> {
+        let previous = self.previous?;
+        Some(Position {
+            sequence: previous.sequence,
+            units: previous.units,
+            counting: self.counting,
+            uptime_ms: self.uptime_ms,
+        })
+    }
+
+    /// Goes on from there.
+    pub(crate) fn at(position: Position) -> Self {
+        Self {
+            previous: Some(Message {
+                sequence: position.sequence,
+                units: position.units,
+            }),
+            counting: position.counting,
+            uptime_ms: position.uptime_ms,
+            ..Self::default()
+        }
     }
 
     /// Forgets what came before a message.

@@ -1,6 +1,7 @@
 //! Which template an Observation Domain uses (RFC 7011 section 8, RFC 3954 section 7).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
@@ -25,6 +26,9 @@ pub(crate) struct SessionTemplate {
     /// What the template counts as.
     fields: usize,
     pub(crate) refreshed_ns: i64,
+    /// Data sets that were read with it, and when the last was received.
+    pub(crate) sets: u64,
+    pub(crate) used_ns: i64,
 }
 
 /// One template id, as the sessions of an address define it.
@@ -34,6 +38,24 @@ struct Definitions {
     sessions: Vec<SessionTemplate>,
     /// All sessions define it alike.
     alike: bool,
+}
+
+impl Definitions {
+    /// Where the template of a data set is: its own session's, else the one that all sessions of the address agree on.
+    fn find(&self, session: Session, now_ns: i64, limits: &Limits) -> Result<usize, Lookup> {
+        let own = (self.sessions.iter()).position(|known| known.session == session);
+        let newest = || {
+            (0..self.sessions.len())
+                .max_by_key(|&i| self.sessions[i].refreshed_ns)
+                .filter(|_| self.alike)
+        };
+        let found = own.or_else(newest).ok_or(Lookup::Ambiguous)?;
+        let age_ns = now_ns.saturating_sub(self.sessions[found].refreshed_ns);
+        if limits.template_lifetime_ns > 0 && age_ns > limits.template_lifetime_ns {
+            return Err(Lookup::Expired);
+        }
+        Ok(found)
+    }
 }
 
 /// What a data set is decoded with.
@@ -63,14 +85,20 @@ pub(crate) struct TemplateCache {
     count: usize,
     /// What they count as.
     fields: usize,
-    /// Sessions that have defined templates of their own.
-    defining: Vec<Session>,
+    /// Sessions that have defined templates of their own, and the address of ours that each sends to, if it is known.
+    defining: Vec<(Session, Option<IpAddr>)>,
 }
 
 impl TemplateCache {
     /// Whether a session has defined templates of its own.
     pub(crate) fn is_defining(&self, session: Session) -> bool {
-        self.defining.contains(&session)
+        self.defining.iter().any(|known| known.0 == session)
+    }
+
+    /// The address of ours that a session sent its templates to.
+    pub(crate) fn local_address(&self, session: Session) -> Option<IpAddr> {
+        let mut defining = self.defining.iter();
+        defining.find(|known| known.0 == session)?.1
     }
 
     /// Templates known, over all sessions.
@@ -78,7 +106,7 @@ impl TemplateCache {
         self.count
     }
 
-    /// The template of a data set: its own session's, else the one that all sessions of the address agree on.
+    /// The template of a data set.
     pub(crate) fn lookup(
         &self,
         session: Session,
@@ -89,25 +117,32 @@ impl TemplateCache {
         let Some(definitions) = self.by_id.get(&template_id) else {
             return Lookup::Missing;
         };
-        let own = definitions
-            .sessions
-            .iter()
-            .find(|known| known.session == session);
-        let newest = || {
-            definitions
-                .sessions
-                .iter()
-                .max_by_key(|known| known.refreshed_ns)
-                .filter(|_| definitions.alike)
-        };
-        let Some(template) = own.or_else(newest) else {
-            return Lookup::Ambiguous;
-        };
-        let age_ns = now_ns.saturating_sub(template.refreshed_ns);
-        if limits.template_lifetime_ns > 0 && age_ns > limits.template_lifetime_ns {
-            return Lookup::Expired;
+        match definitions.find(session, now_ns, limits) {
+            Ok(found) => Lookup::Found(definitions.sessions[found].plan),
+            Err(why) => why,
         }
-        Lookup::Found(template.plan)
+    }
+
+    /// The template of a data set that is now read with it (FF-TL-11).
+    pub(crate) fn take(
+        &mut self,
+        session: Session,
+        template_id: u16,
+        now_ns: i64,
+        limits: &Limits,
+    ) -> Lookup {
+        let Some(definitions) = self.by_id.get_mut(&template_id) else {
+            return Lookup::Missing;
+        };
+        match definitions.find(session, now_ns, limits) {
+            Ok(found) => {
+                let template = &mut definitions.sessions[found];
+                template.sets += 1;
+                template.used_ns = now_ns;
+                Lookup::Found(template.plan)
+            }
+            Err(why) => why,
+        }
     }
 
     /// Remembers a template. One id space for templates and options templates (FF-IX-12). Plans of templates that had to go to
@@ -144,11 +179,12 @@ impl TemplateCache {
         while self.count > 0 && self.fields + fields > limits.template_fields_per_domain {
             self.evict_oldest(evicted);
         }
-        if !self.defining.contains(&session) {
+        if !self.is_defining(session) {
             if self.defining.len() >= MAX_SESSIONS {
                 self.defining.remove(0);
             }
-            self.defining.push(session);
+            self.defining.reserve_exact(1);
+            self.defining.push((session, None));
         }
         let definitions = self.by_id.entry(template_id).or_default();
         if definitions.sessions.len() >= MAX_SESSIONS
@@ -160,11 +196,14 @@ impl TemplateCache {
             self.count -= 1;
             self.fields -= gone.fields;
         }
+        definitions.sessions.reserve_exact(1); // most are from one session
         definitions.sessions.push(SessionTemplate {
             session,
             plan,
             fields,
             refreshed_ns: now_ns,
+            sets: 0,
+            used_ns: 0,
         });
         definitions.compare();
         self.count += 1;
@@ -199,6 +238,31 @@ impl TemplateCache {
             !definitions.sessions.is_empty()
         });
         self.count -= quota - left;
+    }
+
+    /// Notes where a session that has defined templates sends them.
+    pub(crate) fn note_address(&mut self, session: Session, local_address: Option<IpAddr>) {
+        let mut defining = self.defining.iter_mut();
+        if let Some(known) = defining.find(|known| known.0 == session) {
+            known.1 = local_address;
+        }
+    }
+
+    /// An earlier process has read so many data sets with a template.
+    pub(crate) fn resume_use(
+        &mut self,
+        session: Session,
+        template_id: u16,
+        sets: u64,
+        used_ns: i64,
+    ) {
+        let definitions = self.by_id.get_mut(&template_id);
+        let mut sessions = definitions.into_iter().flat_map(|d| &mut d.sessions);
+        if let Some(known) = sessions.find(|known| known.session == session)
+            && known.used_ns <= used_ns
+        {
+            (known.sets, known.used_ns) = (sets, used_ns);
+        }
     }
 
     /// Whether a session has defined this template itself, and it may still be used.

@@ -7,6 +7,7 @@ use super::cache::{Session, TemplateCache};
 use super::memory::Memory;
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
+use crate::column::Address;
 use crate::element::ElementId;
 use crate::ledger::NOBODY;
 use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
@@ -14,7 +15,7 @@ use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DomainKey {
-    pub(crate) exporter: [u8; 16],
+    pub(crate) exporter: Address,
     pub(crate) format: FormatCode,
     /// Observation Domain id; for v8 with the aggregation method, which has a sequence of its own (FF-NF-03).
     pub(crate) domain: u32,
@@ -73,9 +74,14 @@ pub(crate) struct Domain {
     pub(crate) records: u64,
     pub(crate) lost: u64,
     pub(crate) late: u64,
+    /// Sent while no process of ours was there.
+    pub(crate) missed: u64,
     pub(crate) report: ExporterReport,
     pub(crate) sample_totals: SampleTotals,
     pub(crate) last_seen_ns: i64,
+    /// Where its last message came from.
+    pub(crate) source: Address,
+    pub(crate) session: Session,
     /// Where its account was when it was last asked for.
     pub(crate) account: usize,
     /// What its messages say of their time of export, beyond when they were received; of the latest that says any.
@@ -105,9 +111,12 @@ impl Domain {
             records: 0,
             lost: 0,
             late: 0,
+            missed: 0,
             report: ExporterReport::default(),
             sample_totals: SampleTotals::default(),
             last_seen_ns: 0,
+            source: key.exporter,
+            session: Session::default(),
             account: NOBODY,
             clock_ahead_ms: None,
             header_tells_rate: false,
@@ -139,6 +148,11 @@ impl Domain {
                 self.unknown_elements.push(unknown);
             }
         }
+    }
+
+    /// Notes where a message comes from.
+    pub(crate) fn hear_from(&mut self, source: Address, session: Session) {
+        (self.source, self.session) = (source, session);
     }
 
     /// Where sampling rates of its records can come from, in the words of the column `sampling_source`; the best of them.

@@ -50,6 +50,11 @@ impl<T> BySession<T> {
         &mut self.0[index].1
     }
 
+    /// All sessions and their values; those heard of first come first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Session, T)> {
+        self.0.iter()
+    }
+
     /// Those heard of first come first.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|entry| &entry.1)

@@ -1,0 +1,52 @@
+"""Decoding again what holds a datagram that runs into a fault of flowfast's own."""
+
+import time
+
+import pyarrow.parquet as pq
+from support import netflow5, pcap
+
+from flowfast import _core
+from flowfast.journal import Journal
+from flowfast.recovery import BATCH_ROWS, Recovery
+from flowfast.sinks import ROW_WRITERS, Account
+from flowfast.sinks.rotating import RotatingFiles
+
+
+class Panicked:
+    """A replay that has run into such a datagram."""
+
+    def __init__(self, replay):
+        self._replay = replay
+
+    def __getattr__(self, name):
+        return getattr(self._replay, name)
+
+    def stats(self):
+        return self._replay.stats() | {"worker_panics": 1}
+
+
+def test_after_a_panic_a_segment_is_decoded_datagram_by_datagram(tmp_path):
+    out = tmp_path / "out"
+    journal = Journal(tmp_path / "journal", [out], keep=False)
+    sink = RotatingFiles(out, "parquet", ROW_WRITERS["parquet"], Account("parquet"), journal.run)
+    segment = f"1790000000-0-{journal.run}-0.pcap"
+    (journal.directory / segment).write_bytes(pcap([netflow5(10), netflow5(10, sequence=10)]))
+    asked = []
+
+    def decode(captures, late, batch_rows):
+        asked.append(batch_rows)
+        return Panicked(_core.Replay([str(path) for path in captures], rotate_s=60, late=late, batch_rows=batch_rows))
+
+    recovery = Recovery(journal, {out: sink}, decode)
+    journal.put_back([segment])
+    recovery.start()
+    deadline = time.monotonic() + 20
+    while not journal.counters.segments_recovered:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    recovery.close()
+    assert asked == [BATCH_ROWS, 1]
+    assert (sink.account.records_handed, sink.account.records_deferred, sink.account.records_written) == (40, 20, 20)
+    assert sum(pq.read_metadata(path).num_rows for path in out.glob("flows/**/*.parquet")) == 20
+    assert not (journal.directory / segment).exists()
+    journal.close()
