@@ -156,7 +156,9 @@ faults! {
         MalformedRecord = "malformed_record",
         /// sFlow records beyond the number that one sample can have, skipped by length.
         ExcessRecord = "excess_record",
-        /// Sampling rates and names of options data not kept, to stay within a bound (FF-RB-04).
+        /// Flow Records that refer to common properties which did not come in time: their columns are null (RFC 5473; FF-EN-06).
+        PropertiesUnknown = "properties_unknown",
+        /// Sampling rates, names and common properties of options data not kept, to stay within a bound (FF-RB-04).
         OptionsRefused = "options_refused",
         /// sFlow samples whose sequence is not followed, to stay within a bound on sources (FF-RB-04).
         SampleSourceRefused = "sample_source_refused",

@@ -305,6 +305,58 @@ fn applications_are_joined_by_id() {
 }
 
 #[test]
+fn technologies_of_applications_are_joined_by_id() {
+    // FF-EN-03: p2pTechnology, tunnelTechnology and encryptedTechnology (RFC 6759). What a record says itself wins.
+    let mut ledger = flows();
+    let options = options_template(
+        300,
+        1,
+        &[
+            iana(95, 4),
+            iana(288, 10),
+            iana(289, VARIABLE),
+            iana(290, 3),
+        ],
+    );
+    let attributes = |id: u8, p2p: &str, tunnel: &str, encrypted: &str| {
+        [
+            &[13, 0, 0, id][..],
+            &padded(p2p, 10),
+            &[tunnel.len() as u8],
+            tunnel.as_bytes(),
+            &padded(encrypted, 3),
+        ]
+        .concat()
+    };
+    let sets = [
+        templates(&[
+            template(256, &[iana(95, 4)]),
+            template(257, &[iana(95, 4), iana(290, 3)]),
+        ]),
+        options_templates(&[options]),
+        set(
+            300,
+            &[
+                attributes(1, "yes", "no", "y"),
+                attributes(2, "unassigned", "", "no"),
+            ]
+            .concat(),
+        ),
+        set(256, &[13, 0, 0, 1, 13, 0, 0, 2, 13, 0, 0, 3]),
+        set(257, &[&[13, 0, 0, 2][..], b"yes"].concat()),
+    ];
+    ledger.feed(HERE, &ipfix(0, 1, &sets));
+    let batch = ledger.only();
+    for (column, expected) in [
+        ("application_p2p", ["yes", "unassigned", "", "unassigned"]),
+        ("application_tunnel", ["no", "", "", ""]),
+        ("application_encrypted", ["y", "no", "", "yes"]),
+    ] {
+        assert_eq!(texts(&batch, column), some(&expected), "{column}");
+    }
+}
+
+#[test]
 fn what_one_session_taught_names_nothing_of_another() {
     // FF-EN-01, FF-TL-02: nor of another domain. A session without templates of its own has what the others agree on.
     let mut ledger = flows();

@@ -2,6 +2,8 @@
 
 mod exporters;
 mod kept;
+mod longer;
+mod properties;
 mod records;
 mod sections;
 mod templates;
@@ -29,6 +31,7 @@ use crate::template::limits::Limits;
 use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
 
+use properties::PropertyReader;
 use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
@@ -117,6 +120,7 @@ pub struct Decoder {
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
     biflows: Biflows,
+    properties: PropertyReader,
     sections: SectionReader,
     waiting_octets: usize,
     /// Sets that waited in vain, for the journal, and what they take.
@@ -165,6 +169,7 @@ impl Decoder {
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
             biflows: Biflows::default(),
+            properties: PropertyReader::default(),
             sections: SectionReader::default(),
             waiting_octets: 0,
             late: Vec::new(),
@@ -300,7 +305,7 @@ impl Decoder {
         self.tables.flush()
     }
 
-    /// Gives up on data sets that still wait for their template, then flushes: the last call.
+    /// Gives up on what data sets still wait for, then flushes: the last call.
     pub fn finish(&mut self) -> Vec<TableBatch> {
         self.expire_waiting(true);
         self.flush()

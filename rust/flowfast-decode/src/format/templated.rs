@@ -13,7 +13,7 @@ use crate::plan::Piece;
 use crate::sequence::Volume;
 use crate::staging::{PlanId, RecordSpan};
 use crate::template::cache::{Lookup, Session};
-use crate::template::domain::WaitingSet;
+use crate::template::domain::{Awaited, WaitingSet};
 use crate::template::memory::{Taught, message_of_set};
 use crate::template::options::Subject;
 use crate::template::{Definition, RecordKind};
@@ -219,6 +219,17 @@ impl<'d, 'p> Message<'d, 'p> {
             pieces,
             ..
         } = self;
+        let waiting_set = |context: MessageContext, set: Range<usize>, awaits| {
+            let (message, set_start) = message_of_set(context.format, payload, set);
+            WaitingSet {
+                template_id: context.template_id.unwrap_or_default(),
+                awaits,
+                session,
+                context,
+                message,
+                body_start: set_start + set::HEADER_LEN,
+            }
+        };
         let mut new_templates = Vec::new();
         let mut counts = Counts::default();
         for step in &steps {
@@ -275,13 +286,24 @@ impl<'d, 'p> Message<'d, 'p> {
                         Some(RecordKind::Data) => counts.flow_records += span.records,
                         Some(RecordKind::Options) => {
                             let template_id = span.context.template_id.unwrap_or_default();
-                            decoder.remember(&context, payload, set, Taught::Options(template_id));
+                            decoder.remember(
+                                &context,
+                                payload,
+                                set.clone(),
+                                Taught::Options(template_id),
+                            );
                         }
                         _ => {}
                     }
                     let (body, pieces) = (&payload[start..start + octets], &pieces[range]);
                     decoder.take_reports(span.plan, body, pieces, span.run());
-                    decoder.append_records(span.plan, body, pieces, span.run());
+                    match decoder.lacks_properties(span.plan, body, pieces, span.run(), 0) {
+                        None => decoder.append_records(span.plan, body, pieces, span.run()),
+                        Some(awaits) => {
+                            decoder.count_undecodable(context.domain_index);
+                            decoder.wait(waiting_set(span.context, set, awaits));
+                        }
+                    }
                 }
                 Step::Undecodable {
                     template_id,
@@ -301,18 +323,11 @@ impl<'d, 'p> Message<'d, 'p> {
                             if why == Lookup::Ambiguous {
                                 decoder.count_ambiguous(context.domain_index);
                             }
-                            let (message, set_start) = message_of_set(context.format, payload, set);
                             let context = MessageContext {
                                 template_id: Some(template_id),
                                 ..context
                             };
-                            decoder.wait_for_template(WaitingSet {
-                                template_id,
-                                session,
-                                context,
-                                message,
-                                body_start: set_start + set::HEADER_LEN,
-                            });
+                            decoder.wait(waiting_set(context, set, Awaited::Template));
                         }
                     }
                 }
@@ -323,27 +338,5 @@ impl<'d, 'p> Message<'d, 'p> {
         // Once a message, however many templates it defines.
         decoder.decode_waiting(context.domain_index, new_templates, context.received_ns);
         counts
-    }
-}
-
-/// Splits and appends a set that waited; `false` if it does not fit its template.
-pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) -> bool {
-    let mut pieces = Vec::new();
-    let Ok((records, octets)) = decoder.split(plan, set.body(), &mut pieces) else {
-        return false;
-    };
-    decoder.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
-    if decoder.kind(plan) == Some(RecordKind::Data) {
-        decoder.add_recovered(&set.context, records);
-    }
-    true
-}
-
-/// Takes in what a set of options data that waited says of the exporter's clock.
-pub(crate) fn learn_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) {
-    let mut pieces = Vec::new();
-    if let Ok((records, octets)) = decoder.split(plan, set.body(), &mut pieces) {
-        let body = &set.body()[..octets];
-        decoder.learn_from(Subject::Clock, plan, body, &pieces, set.run(records));
     }
 }

@@ -22,7 +22,10 @@ pub(crate) use biflow::Biflows;
 use field::append_field;
 use flattened::append_from_lists;
 use lists::append_lists;
-use several::{append_either, append_icmp_in_port, append_names, append_sampling, label_stack};
+use several::{
+    append_biflow_directions, append_either, append_icmp_in_port, append_names, append_sampling,
+    label_stack,
+};
 use time::{Uptimes, append_uptimes, signed_offset};
 
 /// How records become columns. All kernels give bit-identical rows (FF-ORD-06).
@@ -342,6 +345,7 @@ fn execute_op(
             ref fields,
         } => append_sampling(table, tile, rate, source, fields, around),
         Op::Name { column, of, id } => append_names(table, tile, column, of, id, around, stats),
+        Op::BiflowDirection { column } => append_biflow_directions(table, column, around),
     }
 }
 
