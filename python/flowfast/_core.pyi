@@ -263,5 +263,6 @@ def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[
     """Templates that exporters defined in these captures, and (path, one sentence) for each capture that could not be read to its end.
 
     Of each template: `exporter`, `exporter_port`, `local_port`, `format`, `domain`, `template_id`, `scope_count` (0: it describes Flow
-    Records), `fields` (name and length in octets, 65535 if it varies), `refreshed_ns`.
+    Records), `fields` (name and length in octets, 65535 if it varies), `flow_keys` (positions in `fields` of the Flow Keys, if the exporter said
+    which), `refreshed_ns`.
     """

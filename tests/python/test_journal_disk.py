@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import struct
 import subprocess
 import threading
 import time
@@ -12,8 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from oracle import exporter
-from support import collecting, run, send
+from support import collecting, pcap, run, send
 from test_journal import RECORDS, TEMPLATE, free_port, identities, ipfix, netflow5_of, packets, written
 
 from flowfast import files, journal, journal_disk
@@ -23,6 +23,7 @@ from flowfast.commands.upkeep import Upkeep, open_journal
 from flowfast.config import load
 from flowfast.pipeline import Pipeline
 from flowfast.sinks import ROW_WRITERS
+from oracle import exporter
 
 
 class Durable:
@@ -328,3 +329,16 @@ def test_templates_are_listed(tmp_path):
     (each,) = json.loads(run("templates", out, "--json").stdout)
     assert (each["exporter"], each["template_id"], each["fields"]) == ("127.0.0.1", 256, [["sourceIPv4Address", 4], ["octetDeltaCount", 8]])
     assert run("templates", tmp_path / "nowhere").returncode != 0
+
+
+def test_flow_keys_are_marked(tmp_path):
+    # FF-OT-03: bits 0 and 2 of the flowKeyIndicator are the first and the third field.
+    fields = [exporter.Field(8, 4), exporter.Field(1, 8), exporter.Field(4, 1)]
+    options = exporter.options_template(300, 1, exporter.Field(145, 2), exporter.Field(173, 8))
+    indicator = exporter.a_set(300, struct.pack(">HQ", 256, 0b101))
+    message = exporter.ipfix(exporter.templates(exporter.template(256, *fields)), exporter.options_templates(options), indicator)
+    (tmp_path / "templates-0.pcap").write_bytes(pcap([message]))
+    lines = run("templates", tmp_path).stdout.splitlines()
+    assert "    sourceIPv4Address 4 key, octetDeltaCount 8, protocolIdentifier 1 key" in lines
+    listed = json.loads(run("templates", tmp_path, "--json").stdout)
+    assert {each["template_id"]: each["flow_keys"] for each in listed} == {256: [0, 2], 300: []}

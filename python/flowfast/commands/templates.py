@@ -37,6 +37,8 @@ def _line(template: dict[str, Any], now_s: float) -> str:
     address = template["exporter"]
     host = f"[{address}]" if ":" in address else address
     fields = [f"{name} {'variable' if length == VARIABLE else length}" for name, length in template["fields"]]
+    for key in template["flow_keys"]:
+        fields[key] += " key"
     scopes = template["scope_count"]
     what = f"options of {', '.join(fields[:scopes])}: {', '.join(fields[scopes:])}" if scopes else ", ".join(fields)
     age_s = max(now_s - template["refreshed_ns"] / 1e9, 0)

@@ -136,6 +136,8 @@ faults! {
         TypeInfoConflict = "type_info_conflict",
         /// Types told of an element that have no meaning, or are too many (FF-TI-06).
         TypeInfoIgnored = "type_info_ignored",
+        /// Flow Keys told of templates that are not known, or of more fields than they have (FF-OT-03).
+        FlowKeysIgnored = "flow_keys_ignored",
         /// Jumps of a v9 exporter's clock against its uptime (FF-V9-10).
         ClockJump = "clock_jump",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).

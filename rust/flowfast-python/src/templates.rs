@@ -28,6 +28,7 @@ pub(crate) fn known_templates<'py>(
         dict.set_item("template_id", template.template_id)?;
         dict.set_item("scope_count", template.scope_count)?;
         dict.set_item("fields", template.fields)?;
+        dict.set_item("flow_keys", template.flow_keys)?;
         dict.set_item("refreshed_ns", template.refreshed_ns)?;
         list.append(dict)?;
     }

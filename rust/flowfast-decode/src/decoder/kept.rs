@@ -62,8 +62,8 @@ impl From<WaitingSet> for KeptMessage {
 }
 
 impl Decoder {
-    /// Templates and options data in effect, as messages to [`Self::learn`] from, in the order in which they came. Only a decoder
-    /// that is `journaled` remembers them.
+    /// Templates and options data in effect, as messages to [`Self::learn`] from, in the order in which they first came. Only a
+    /// decoder that is `journaled` remembers them.
     pub fn state(&mut self) -> Vec<KeptMessage> {
         let (now_ns, limits) = (self.now_ns, self.limits);
         self.memory_octets = 0;

@@ -37,6 +37,7 @@ impl Decoder {
     ) {
         self.learn_from(Subject::Names, plan_id, body, pieces, run);
         self.learn_types(plan_id, body, pieces, run);
+        self.learn_flow_keys(plan_id, body, pieces, run);
         if self.learning {
             return;
         }

@@ -196,6 +196,25 @@ impl DirectionFields {
     }
 }
 
+/// Which fields of a template are Flow Keys (RFC 7011 section 4.4; FF-OT-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FlowKeyFields {
+    /// 145 templateId, or v9's scope Template.
+    template: FieldSource,
+    /// 173 flowKeyIndicator.
+    indicator: FieldSource,
+}
+
+impl FlowKeyFields {
+    fn find(layout: &Layout<'_>) -> Option<Self> {
+        let source = |id| layout.find(ElementId::iana(id)).map(|(source, _)| source);
+        Some(Self {
+            template: source(145).or(source(NETFLOW9_SCOPE_BASE + 5))?,
+            indicator: source(173)?,
+        })
+    }
+}
+
 /// Makes a key of the number that a field holds.
 type KeyOf = fn(u64) -> RateKey;
 
@@ -212,6 +231,7 @@ pub(crate) struct OptionsFields {
     /// (of what, its id, its name).
     names: Box<[(Naming, FieldSource, FieldSource)]>,
     properties: Option<PropertyFields>,
+    flow_keys: Option<FlowKeyFields>,
     biflow_direction: Option<DirectionFields>,
     report: Option<Box<ReportFields>>,
 }
@@ -248,6 +268,7 @@ impl OptionsFields {
                 .map(|sequence| (sequence, selectors)),
             names: names.collect(),
             properties: PropertyFields::find(layout),
+            flow_keys: FlowKeyFields::find(layout),
             biflow_direction: DirectionFields::find(layout),
             report: ReportFields::find(layout).map(Box::new),
         };
@@ -256,9 +277,27 @@ impl OptionsFields {
             || found.chain.is_some()
             || found.report.is_some()
             || found.properties.is_some()
+            || found.flow_keys.is_some()
             || found.biflow_direction.is_some()
             || !found.names.is_empty();
         is_understood.then_some(found)
+    }
+
+    /// Template id and flowKeyIndicator of each record that has both.
+    pub(crate) fn flow_keys<'a>(
+        &'a self,
+        tile: &'a Tile<'a>,
+    ) -> impl Iterator<Item = (u64, u64)> + 'a {
+        let fields = self.flow_keys.iter();
+        fields.flat_map(move |fields| {
+            let value = |record, source| be_uint(tile.field(record, source)).0;
+            (0..tile.records).map(move |record| {
+                (
+                    value(record, fields.template),
+                    value(record, fields.indicator),
+                )
+            })
+        })
     }
 
     /// What the exporter says of itself in the records of a tile, as far as it is about one Observation Domain.
