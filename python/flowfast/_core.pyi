@@ -282,6 +282,6 @@ def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[
 
     Of each template: `exporter`, `exporter_port`, `local_address` (where it was sent to; None in a journal, which does not
     know it), `local_port`, `format`, `domain`, `template_id`, `kind` (`data` or `options`), `scope_count`, `fields` (each `name`, `element` as
-    pen:id, and `length` in octets, 65535 if it varies; scope first), `refreshed_ns` (when it was received last), `sets` (data sets that
+    pen:id, and `length` in octets, 65535 if it varies; scope first), `flow_keys` (positions in `fields` of the Flow Keys, if the exporter said which), `refreshed_ns` (when it was received last), `sets` (data sets that
     were read with it) and `used_ns` (when the last of them was received; None if there was none).
     """

@@ -36,9 +36,9 @@ class Limits(BaseModel):
     template_lifetime: Seconds = Field(
         default=1800, description="A template that was not refreshed for so long is not used (0: for ever): `expired_template`."
     )
-    waiting: Octets = Field(default=64 << 20, description="Octets of data sets that wait for their template; beyond: `no_template`.")
+    waiting: Octets = Field(default=64 << 20, description="Octets of data sets that wait for a template or for options data.")
     waiting_per_exporter: Octets = Field(default=1 << 20, description="The same of one exporter and Observation Domain.")
-    waiting_time: Seconds = Field(default=30, description="How long a data set waits for its template: then `no_template`.")
+    waiting_time: Seconds = Field(default=30, description="How long a data set waits for a template or for options data.")
     options: Octets = Field(default=64 << 20, description="Octets of what options data teaches.")
     options_per_session: Octets = Field(default=1 << 20, description="The same of one Transport Session.")
     list_depth: int = Field(default=8, ge=1, le=64, description="Lists within lists (RFC 6313); deeper ones are kept as octets.")

@@ -23,6 +23,7 @@ from flowfast.commands.upkeep import Upkeep, open_journal
 from flowfast.config import load
 from flowfast.pipeline import Pipeline
 from flowfast.sinks import ROW_WRITERS
+from oracle import exporter
 
 
 class Durable:
@@ -190,6 +191,20 @@ def test_a_late_template_brings_its_sets_back_into_their_partition(tmp_path):
     assert begun_s <= seconds <= late_s
     received = pq.read_table(late, partitioning=None)["time_received"].cast("int64").to_pylist()
     assert all(seconds <= each / 1e6 < seconds + 1 for each in received)
+
+
+def test_records_whose_common_properties_do_not_come_are_in_their_interval(tmp_path):
+    # FF-EN-06: they wait no longer than the segment is kept that they came in.
+    out = tmp_path / "out"
+    with collecting("--listen", "udp://127.0.0.1:0", "--to", f"parquet:{out}", "--rotate", "1s") as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        define = exporter.templates(exporter.template(256, exporter.Field(137, 1), exporter.Field(1, 4)))
+        send(port, [exporter.ipfix(define, exporter.a_set(256, bytes([9, 0, 0, 0, 77])))])
+        wait_until(lambda: written(out))
+        summary = running.stop()
+    assert written(out) == {77: 1}
+    assert summary["counters"]["warnings"]["properties_unknown"] == 1
 
 
 def test_a_segment_decodes_alone(tmp_path):

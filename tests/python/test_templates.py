@@ -8,7 +8,9 @@ import time
 from contextlib import closing
 
 import pytest
-from support import IPFIX_TEMPLATE, collecting, ipfix_data, run
+from support import IPFIX_TEMPLATE, collecting, ipfix_data, pcap, run
+
+from oracle import exporter
 
 OPTIONS_TEMPLATE = struct.pack(">HHIII", 10, 16 + 18, 1_790_000_000, 0, 7) + struct.pack(">HHHHHHHHH", 3, 18, 300, 2, 1, 10, 4, 82, 65535)
 
@@ -56,6 +58,7 @@ def test_templates_and_their_use_are_listed(listen, address, tmp_path):
                 {"name": "destinationIPv4Address", "element": "0:12", "length": 4},
                 {"name": "octetDeltaCount", "element": "0:1", "length": 8},
             ],
+            "flow_keys": [],
             "sets": 4,
         }
         assert (options["kind"], options["scope_count"], options["sets"], options["used_ns"]) == ("options", 1, 0, None)
@@ -82,3 +85,16 @@ def test_where_nothing_is_known(tmp_path):
         done = run("templates", "--http", f"127.0.0.1:{nobody.getsockname()[1]}")
     assert done.returncode == 1
     assert "no collector answers" in done.stderr
+
+
+def test_flow_keys_are_marked(tmp_path):
+    # FF-OT-03: bits 0 and 2 of the flowKeyIndicator are the first and the third field.
+    fields = [exporter.Field(8, 4), exporter.Field(1, 8), exporter.Field(4, 1)]
+    options = exporter.options_template(300, 1, exporter.Field(145, 2), exporter.Field(173, 8))
+    indicator = exporter.a_set(300, struct.pack(">HQ", 256, 0b101))
+    message = exporter.ipfix(exporter.templates(exporter.template(256, *fields)), exporter.options_templates(options), indicator)
+    (tmp_path / "templates-0.pcap").write_bytes(pcap([message]))
+    lines = run("templates", tmp_path).stdout.splitlines()
+    assert "    sourceIPv4Address 4 key, octetDeltaCount 8, protocolIdentifier 1 key" in lines
+    listed = json.loads(run("templates", tmp_path, "--json").stdout)
+    assert {each["template_id"]: each["flow_keys"] for each in listed} == {256: [0, 2], 300: []}

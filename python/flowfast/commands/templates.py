@@ -59,6 +59,8 @@ def _line(template: dict[str, Any], now_s: float) -> str:
     if template["local_address"] is not None:
         sent_to = _socket(template["local_address"], template["local_port"])
     fields = [f"{each['name']} {'variable' if each['length'] == VARIABLE else each['length']}" for each in template["fields"]]
+    for key in template["flow_keys"]:
+        fields[key] += " key"
     scopes = template["scope_count"]
     what = f"options of {', '.join(fields[:scopes])}: {', '.join(fields[scopes:])}" if scopes else ", ".join(fields)
     return (

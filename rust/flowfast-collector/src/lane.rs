@@ -408,10 +408,13 @@ impl Lane {
         let Some(interval) = self.interval else {
             return;
         };
+        if self.journal.is_some() {
+            // What waits is part of this interval, and of no other's segment.
+            self.decoder.give_up_waiting();
+            self.flush();
+        }
         let rows_missing = std::mem::take(&mut self.rows_missing);
         let segment = self.journal.as_mut().and_then(|journal| {
-            // What waits for a template is part of this interval, and of no other's segment.
-            self.decoder.give_up_waiting();
             let late = self.decoder.take_late();
             let segment = journal.end(&late, self.decoder.stats().templates_new)?;
             journal.save_state(&self.decoder.state());

@@ -140,6 +140,8 @@ faults! {
         TypeInfoConflict = "type_info_conflict",
         /// Types told of an element that have no meaning, or are too many (FF-TI-06).
         TypeInfoIgnored = "type_info_ignored",
+        /// Flow Keys told of templates that are not known, or of more fields than they have (FF-OT-03).
+        FlowKeysIgnored = "flow_keys_ignored",
         /// Jumps of a v9 exporter's clock against its uptime (FF-V9-10).
         ClockJump = "clock_jump",
         /// v9 fields with the IPFIX variable-length marker (FF-V9-12).
@@ -160,7 +162,9 @@ faults! {
         MalformedRecord = "malformed_record",
         /// sFlow records beyond the number that one sample can have, skipped by length.
         ExcessRecord = "excess_record",
-        /// Sampling rates and names of options data not kept, to stay within a bound (FF-RB-04).
+        /// Flow Records that refer to common properties which did not come in time: their columns are null (RFC 5473; FF-EN-06).
+        PropertiesUnknown = "properties_unknown",
+        /// Sampling rates, names and common properties of options data not kept, to stay within a bound (FF-RB-04).
         OptionsRefused = "options_refused",
         /// sFlow samples whose sequence is not followed, to stay within a bound on sources (FF-RB-04).
         SampleSourceRefused = "sample_source_refused",

@@ -71,6 +71,7 @@ pub(crate) enum Value {
     PortRangeSize,
     /// Told by options data, unless the record has it itself.
     Name(Naming),
+    BiflowDirection,
     // Read from several fields.
     FlowStart,
     FlowEnd,
@@ -225,6 +226,9 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("application_category", "events", Full, Name(Naming::ApplicationCategory), &[of(372), of(95)], "Category of the application (RFC 6759 section 7), from where its name is"),
         column("application_sub_category", "events", Full, Name(Naming::ApplicationSubCategory), &[of(373), of(95)], "Sub-category of the application, from where its name is"),
         column("application_group", "events", Full, Name(Naming::ApplicationGroup), &[of(374), of(95)], "Group of the application, from where its name is"),
+        column("application_p2p", "events", Full, Name(Naming::PeerToPeer), &[of(288), of(95)], "Whether the application is peer-to-peer (RFC 6759 section 7), from where its name is: yes, no or unassigned, as sent"),
+        column("application_tunnel", "events", Full, Name(Naming::Tunnel), &[of(289), of(95)], "Whether the application is a tunnel, from where its name is: yes, no or unassigned, as sent"),
+        column("application_encrypted", "events", Full, Name(Naming::Encrypted), &[of(290), of(95)], "Whether the application is encrypted, from where its name is: yes, no or unassigned, as sent"),
 
         column("tunnel_id", "inner", Full, U32, &[of(sflow::TUNNEL_ID), bits(351, 0, 0x00ff_ffff), of(sflow::VNI_INGRESS), of(sflow::VNI_EGRESS)], "Identifier of the tunnel that the packet is in: VXLAN's or Geneve's network, GRE's key"),
         column("inner_src_mac", "inner", Full, Mac, &[inner(56)], "Source MAC address of the frame in the tunnel"),
@@ -239,6 +243,7 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("reverse_bytes", "reverse", Standard, U64, &[reverse(1), reverse(85), of(232)], "Octets of the reverse direction (RFC 5103)"),
         column("reverse_packets", "reverse", Standard, U64, &[reverse(2), reverse(86), of(299)], "Packets of the reverse direction (RFC 5103)"),
         column("reverse_tcp_flags", "reverse", Standard, U16, &[Feed { element: ElementId::reverse(6), shift: 0, mask: 0x0fff }], "TCP control bits of the reverse direction (RFC 5103)"),
+        column("biflow_direction", "reverse", Full, BiflowDirection, &[of(239)], "Who is the source of a biflow (RFC 5103): 0 arbitrary, 1 the initiator, 2 the responder, 3 outside of a perimeter; by the record, or the exporter's options data; null in rows of a reverse direction"),
     ]
 };
 
@@ -262,7 +267,11 @@ impl FlowColumn {
             Value::TemplateId | Value::U16 | Value::EtherType | Value::PortRangeSize => {
                 DataType::UInt16
             }
-            Value::U8 | Value::PrefixLength | Value::IcmpType | Value::IcmpCode => DataType::UInt8,
+            Value::U8
+            | Value::PrefixLength
+            | Value::IcmpType
+            | Value::IcmpCode
+            | Value::BiflowDirection => DataType::UInt8,
             Value::U64 | Value::Mac | Value::BytesScaled | Value::PacketsScaled => DataType::UInt64,
             Value::Text | Value::Name(_) => DataType::Utf8,
             Value::Octets => DataType::Binary,

@@ -80,7 +80,7 @@ counters! {
     templates_new,
     /// Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.
     sets_undecodable,
-    /// Data sets now waiting for their template.
+    /// Data sets now waiting for their template, or for common properties that their records refer to.
     sets_waiting,
     /// Their octets.
     set_octets_waiting,

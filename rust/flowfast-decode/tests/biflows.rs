@@ -180,6 +180,72 @@ fn biflows_stay_one_row_unless_asked() {
     );
 }
 
+#[test]
+fn the_direction_of_biflows_comes_by_options_data() {
+    // FF-BI-03; RFC 5103 section 6.3: of a template, of the whole domain, of a domain that is another's, of a part of the domain.
+    let biflow = [iana(8, 4), iana(1, 4), reverse(1, 4)];
+    let named = [iana(1, 4), reverse(1, 4), iana(239, 1)];
+    let define = [
+        templates(&[
+            template(256, &biflow),
+            template(257, &biflow),
+            template(258, &named),
+            template(259, &[iana(8, 4), iana(1, 4)]),
+        ]),
+        options_templates(&[
+            options_template(300, 1, &[iana(145, 2), iana(239, 1)]),
+            options_template(301, 1, &[iana(149, 4), iana(239, 1)]),
+            options_template(302, 1, &[iana(141, 4), iana(239, 1)]),
+        ]),
+    ]
+    .concat();
+    let record = [10, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 6];
+    let data = [
+        set(256, &record),
+        set(257, &record),
+        set(258, &[0, 0, 0, 5, 0, 0, 0, 6, 0]),
+        set(259, &record[..8]),
+    ]
+    .concat();
+    let domain = |id: u8, direction: u8| set(301, &[0, 0, 0, id, direction]);
+    let rows = |make: fn() -> Ledger, taught: &[Vec<u8>]| {
+        let mut ledger = make();
+        let sets = [vec![define.clone(), data.clone()], taught.to_vec()].concat();
+        ledger.feed(HERE, &ipfix(0, 7, &sets));
+        ledger.flush();
+        ledger.feed(HERE, &ipfix(5, 7, std::slice::from_ref(&data)));
+        ledger.finish();
+        let batches = ledger.batches.iter();
+        let directions = batches.map(|each| u8s(&each.batch, "biflow_direction"));
+        directions.collect::<Vec<_>>().concat()
+    };
+    let flows = || Ledger::new(SchemaKind::Flows);
+    // What a record says itself wins, rows before the options data have none, and so have Flow Records that are no biflows.
+    let untold = [None, None, Some(0), None];
+    for (taught, expected) in [
+        (
+            vec![set(300, &[1, 1, 2]), domain(7, 1)],
+            [Some(1), Some(2), Some(0), None],
+        ),
+        (
+            vec![domain(0, 3), set(300, &[1, 1, 2])],
+            [Some(3), Some(2), Some(0), None],
+        ),
+        (
+            vec![domain(7, 1), domain(7, 3)],
+            [Some(3), Some(3), Some(0), None],
+        ),
+        (vec![domain(8, 1)], untold),
+        (vec![set(302, &[0, 0, 0, 1, 1])], untold),
+    ] {
+        assert_eq!(rows(flows, &taught), [untold, expected].concat());
+    }
+    // A row of one direction is no biflow: rows of a template follow its forward rows.
+    let split = rows(splitting, &[domain(7, 1)]);
+    let told = split.iter().flatten().count();
+    assert_eq!((split.len(), told), (4 + 3 + 4 + 3, 1 + 3));
+}
+
 /// Ethernet, IPv4 (RFC 791) with a TCP SYN (RFC 9293) from 192.0.2.10 port 50000 to 198.51.100.20 port 443.
 fn frame() -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 100, 8, 0];

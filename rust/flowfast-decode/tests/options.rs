@@ -305,6 +305,58 @@ fn applications_are_joined_by_id() {
 }
 
 #[test]
+fn technologies_of_applications_are_joined_by_id() {
+    // FF-EN-03: p2pTechnology, tunnelTechnology and encryptedTechnology (RFC 6759). What a record says itself wins.
+    let mut ledger = flows();
+    let options = options_template(
+        300,
+        1,
+        &[
+            iana(95, 4),
+            iana(288, 10),
+            iana(289, VARIABLE),
+            iana(290, 3),
+        ],
+    );
+    let attributes = |id: u8, p2p: &str, tunnel: &str, encrypted: &str| {
+        [
+            &[13, 0, 0, id][..],
+            &padded(p2p, 10),
+            &[tunnel.len() as u8],
+            tunnel.as_bytes(),
+            &padded(encrypted, 3),
+        ]
+        .concat()
+    };
+    let sets = [
+        templates(&[
+            template(256, &[iana(95, 4)]),
+            template(257, &[iana(95, 4), iana(290, 3)]),
+        ]),
+        options_templates(&[options]),
+        set(
+            300,
+            &[
+                attributes(1, "yes", "no", "y"),
+                attributes(2, "unassigned", "", "no"),
+            ]
+            .concat(),
+        ),
+        set(256, &[13, 0, 0, 1, 13, 0, 0, 2, 13, 0, 0, 3]),
+        set(257, &[&[13, 0, 0, 2][..], b"yes"].concat()),
+    ];
+    ledger.feed(HERE, &ipfix(0, 1, &sets));
+    let batch = ledger.only();
+    for (column, expected) in [
+        ("application_p2p", ["yes", "unassigned", "", "unassigned"]),
+        ("application_tunnel", ["no", "", "", ""]),
+        ("application_encrypted", ["y", "no", "", "yes"]),
+    ] {
+        assert_eq!(texts(&batch, column), some(&expected), "{column}");
+    }
+}
+
+#[test]
 fn what_one_session_taught_names_nothing_of_another() {
     // FF-EN-01, FF-TL-02: nor of another domain. A session without templates of its own has what the others agree on.
     let mut ledger = flows();
@@ -341,6 +393,85 @@ fn what_one_session_taught_names_nothing_of_another() {
     );
     let names = texts(&ledger.only(), "in_if_name");
     assert_eq!(names, some(&["one", "one", "two", "", "one", ""]));
+}
+
+/// Ids of the templates that describe Flow Records and have Flow Keys, and these.
+fn flow_keys(ledger: &Ledger) -> Vec<(u16, Vec<usize>)> {
+    let templates = ledger.decoder.templates().into_iter();
+    let described = templates.filter(|each| !each.flow_keys.is_empty());
+    let mut keys: Vec<_> = described
+        .map(|each| (each.template_id, each.flow_keys))
+        .collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn flow_keys_are_attached_to_their_template() {
+    // FF-OT-03; RFC 7011 section 4.4: bit n is field n + 1, by a templateId of IPFIX or the scope Template of v9.
+    let fields = [iana(8, 4), iana(12, 4), iana(1, 8), iana(4, 1)];
+    let mut ledger = Ledger::with(&DecoderOptions {
+        journaled: true,
+        ..options(SchemaKind::Flows)
+    });
+    let options_template_set = options_templates(&[
+        options_template(300, 1, &[iana(145, 2), iana(173, 8)]),
+        options_template(301, 1, &[iana(145, 2), iana(173, 1)]),
+    ]);
+    let indicator = |id: u16, bits: u64| {
+        set(
+            300,
+            &[&id.to_be_bytes()[..], &bits.to_be_bytes()[..]].concat(),
+        )
+    };
+    let define = |id, fields: &[Field]| templates(&[template(id, fields)]);
+    let sets = [
+        options_template_set.clone(),
+        define(256, &fields),
+        define(257, &fields),
+        indicator(256, 0b1011),
+        set(301, &[1, 1, 0b0101]),
+    ];
+    ledger.feed(HERE, &ipfix(0, 1, &sets));
+    let both = [(256, vec![0, 1, 3]), (257, vec![0, 2])];
+    assert_eq!(flow_keys(&ledger), both);
+    assert_eq!(ledger.warnings(Warning::FlowKeysIgnored), 0);
+    // More bits than fields, templates that are not there, or are another session's: counted, and nothing changes.
+    let wrong = [
+        indicator(256, 0b10001),
+        indicator(256, 1 << 63),
+        indicator(999, 1),
+        indicator(0, 1),
+    ];
+    ledger.feed(HERE, &ipfix(2, 1, &wrong));
+    let elsewhere = [options_template_set.clone(), indicator(256, 1)];
+    ledger.feed(HERE.port(7), &ipfix(0, 1, &elsewhere));
+    assert_eq!(flow_keys(&ledger), both);
+    assert_eq!(ledger.warnings(Warning::FlowKeysIgnored), 5);
+    // The same template again has them still, another one of that id has not.
+    let again = [
+        define(256, &fields),
+        define(257, &fields[..3]),
+        options_template_set,
+    ];
+    ledger.feed(HERE, &ipfix(6, 1, &again));
+    assert_eq!(flow_keys(&ledger), both[..1]);
+    // Nor do they get lost where a journal is learnt from, though their options template was sent again after them.
+    let mut second = flows();
+    for message in ledger.decoder.state() {
+        second.decoder.learn(&message.datagram());
+    }
+    assert_eq!(flow_keys(&second), both[..1]);
+    assert_eq!(second.warnings(Warning::FlowKeysIgnored), 0);
+
+    let mut netflow = flows();
+    let sets = [
+        templates9(&[template(256, &fields)]),
+        options_templates9(&[options_template9(300, 1, &[iana(5, 2), iana(173, 4)])]),
+        set(300, &[1, 0, 0, 0, 0, 0b1000]),
+    ];
+    netflow.feed(HERE, &netflow9(0, 1, 1, &sets));
+    assert_eq!(flow_keys(&netflow), [(256, vec![3])]);
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub(crate) fn template_dict<'py>(
     dict.set_item("kind", kind)?;
     dict.set_item("scope_count", template.scope_count())?;
     dict.set_item("fields", fields)?;
+    dict.set_item("flow_keys", &template.flow_keys)?;
     dict.set_item("refreshed_ns", template.refreshed_ns)?;
     dict.set_item("sets", template.sets)?;
     dict.set_item("used_ns", template.used_ns)?;

@@ -201,6 +201,8 @@ impl Decoder {
                 self.give_up(account, set);
             }
         }
+        // Another domain may get the place of one that is gone.
+        self.transpose_all();
     }
 
     /// Counts jumps of an exporter's clock: its start moves by more than it can be rounded, and it has not started anew (FF-V9-10).

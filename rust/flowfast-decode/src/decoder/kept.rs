@@ -9,7 +9,7 @@ use crate::batch::{MessageContext, unmapped};
 use crate::error::{SetLoss, Warning};
 use crate::template::RecordKind;
 use crate::template::cache::Lookup;
-use crate::template::domain::WaitingSet;
+use crate::template::domain::{Awaited, WaitingSet};
 use crate::template::memory::{Lesson, Taught, message_of_set};
 
 /// One set of a message, as a message of its own: with its header and as if it had come alone.
@@ -64,7 +64,7 @@ impl From<WaitingSet> for KeptMessage {
 
 impl Decoder {
     /// Templates and options data in effect, and notes on sequences, as messages to [`Self::learn`] from, in the order in which they
-    /// came. Only a decoder that is `journaled` remembers them.
+    /// first came. Only a decoder that is `journaled` remembers them.
     pub fn state(&mut self) -> Vec<KeptMessage> {
         let (now_ns, limits) = (self.now_ns, self.limits);
         self.memory_octets = 0;
@@ -107,7 +107,8 @@ impl Decoder {
         self.intake != Intake::Received
     }
 
-    /// Gives up waiting for templates: all sets that wait now are for [`Self::take_late`].
+    /// Gives up waiting: sets that lack their template are for [`Self::take_late`], those that lack common properties become rows
+    /// without.
     pub fn give_up_waiting(&mut self) {
         self.expire_waiting(true);
     }
@@ -118,8 +119,12 @@ impl Decoder {
         std::mem::take(&mut self.late)
     }
 
-    /// No template came for a set: it is for the journal, else it is lost.
+    /// No template came for a set: it is for the journal, else it is lost. Without their common properties records are decoded all the
+    /// same.
     pub(super) fn give_up(&mut self, account: usize, set: WaitingSet) {
+        if let Awaited::Properties { plan, .. } = set.awaits {
+            return self.recover(account, plan, &set);
+        }
         let (octets, cost) = (set.body().len(), set.cost());
         if !self.journaled || self.late_octets + cost > self.limits.waiting_octets {
             return self.discard_set_of(account, SetLoss::NoTemplate, octets);

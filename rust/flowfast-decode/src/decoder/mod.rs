@@ -3,7 +3,9 @@
 mod exporters;
 mod kept;
 mod lengths;
+mod longer;
 mod notes;
+mod properties;
 mod records;
 mod sections;
 mod templates;
@@ -31,6 +33,7 @@ use crate::template::limits::Limits;
 use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
 
+use properties::PropertyReader;
 use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
@@ -134,6 +137,7 @@ pub struct Decoder {
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
     biflows: Biflows,
+    properties: PropertyReader,
     sections: SectionReader,
     waiting_octets: usize,
     /// Sets that waited in vain, for the journal, and what they take.
@@ -185,6 +189,7 @@ impl Decoder {
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
             biflows: Biflows::default(),
+            properties: PropertyReader::default(),
             sections: SectionReader::default(),
             waiting_octets: 0,
             late: Vec::new(),
@@ -331,7 +336,7 @@ impl Decoder {
         self.tables.flush()
     }
 
-    /// Gives up on data sets that still wait for their template, then flushes: the last call.
+    /// Gives up on what data sets still wait for, then flushes: the last call.
     pub fn finish(&mut self) -> Vec<TableBatch> {
         self.expire_waiting(true);
         self.flush()

@@ -37,10 +37,27 @@ impl Decoder {
     ) {
         self.learn_from(Subject::Names, plan_id, body, pieces, run);
         self.learn_types(plan_id, body, pieces, run);
+        self.learn_flow_keys(plan_id, body, pieces, run);
         if self.learns() {
             return;
         }
         let plan_id = self.with_types(plan_id, &run.context);
+        match self.plans.get(plan_id) {
+            Some(plan) if !plan.property_ids.is_empty() => {
+                self.append_joined(plan_id, body, pieces, run)
+            }
+            _ => self.append_flows(plan_id, body, pieces, run),
+        }
+    }
+
+    /// Appends records that have all the fields they refer to.
+    pub(super) fn append_flows(
+        &mut self,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+    ) {
         match self.plans.get(plan_id).and_then(|plan| plan.section) {
             Some(section) => self.append_sections(plan_id, section, body, pieces, run),
             None => self.append_rows(plan_id, body, pieces, run),
@@ -94,11 +111,11 @@ impl Decoder {
         if plan.is_none_or(|plan| plan.options.is_none()) {
             return;
         }
-        let (session, room) = (run.context.session, self.options_room(run.context));
+        let room = self.options_room(run.context);
         let Some((domain, fields, records)) = self.lesson(plan_id, body, pieces, run) else {
             return;
         };
-        let foreseen = (domain.options).foresee(session, subject, fields, &records, room);
+        let foreseen = (domain.options).foresee(&run.context, subject, fields, &records, room);
         if !foreseen.changes {
             self.stats.warnings[Warning::OptionsRefused as usize] += foreseen.refused;
             return;
@@ -108,7 +125,7 @@ impl Decoder {
             return;
         };
         let before = domain.options.octets();
-        let outcome = (domain.options).learn(session, subject, fields, &records, room);
+        let outcome = (domain.options).learn(&run.context, subject, fields, &records, room);
         let after = domain.options.octets();
         self.options_octets = self.options_octets + after - before;
         self.stats.warnings[Warning::OptionsRefused as usize] += outcome.refused;

@@ -1,12 +1,8 @@
 //! Records with packet sections (FF-PS-01): what the packet tells becomes fields of a longer record, of a template made for it, as
 //! sFlow's samples do. What the record tells itself wins.
 
-use std::collections::HashMap;
-use std::ops::Range;
-
-use foldhash::fast::RandomState;
-
 use super::Decoder;
+use super::longer::LongerRecords;
 use crate::batch::Run;
 use crate::element::PADDING_OCTETS;
 use crate::plan::{Layout, Piece, SectionField, flow_op};
@@ -16,30 +12,23 @@ use crate::template::{Definition, FieldSpecifier};
 use crate::wire::packet;
 use crate::wire::sflow::record::{Field, RecordBuilder, field};
 
-/// Combinations of templates and packet headers whose plans are remembered.
-const MAX_PLANS: usize = 512;
-
 /// packetDeltaCount: a packet is one packet.
 const PACKETS: [Field; 1] = [field(2, 1)];
 
-/// What is kept from one set to the next: plans of the combinations seen, and buffers.
-#[derive(Debug, Default)]
+/// What is kept from one set to the next.
+#[derive(Debug)]
 pub(super) struct SectionReader {
-    /// By the plan of the template, then by the fields that the packet adds.
-    plans: HashMap<PlanId, HashMap<Box<[Field]>, PlanId, RandomState>, RandomState>,
-    plan_count: usize,
     packet: RecordBuilder,
-    arena: Vec<u8>,
-    spans: Vec<Span>,
-    pieces: Vec<Piece>,
+    longer: LongerRecords<Field>,
 }
 
-/// Neighbouring records of one plan.
-#[derive(Debug)]
-struct Span {
-    plan: PlanId,
-    octets: Range<usize>,
-    records: usize,
+impl Default for SectionReader {
+    fn default() -> Self {
+        Self {
+            packet: RecordBuilder::default(),
+            longer: LongerRecords::new(with_packet),
+        }
+    }
 }
 
 impl Decoder {
@@ -54,25 +43,7 @@ impl Decoder {
     ) {
         let mut reader = std::mem::take(&mut self.sections);
         reader.read(self, plan_id, section, body, pieces, run.records);
-        let SectionReader {
-            arena,
-            spans,
-            pieces,
-            ..
-        } = &mut reader;
-        for span in spans.drain(..) {
-            pieces.clear();
-            let records = &arena[span.octets];
-            let split = self.split(span.plan, records, pieces);
-            debug_assert_eq!(split, Ok((span.records, records.len())));
-            if let Ok((records_found, _)) = split {
-                let run = Run {
-                    records: records_found,
-                    ..run
-                };
-                self.append_rows(span.plan, records, pieces, run);
-            }
-        }
+        reader.longer.drain(self, run, Self::append_rows);
         self.sections = reader;
     }
 }
@@ -87,8 +58,6 @@ impl SectionReader {
         pieces: &[Piece],
         records: usize,
     ) {
-        self.arena.clear();
-        self.spans.clear();
         for record in 0..records {
             let Some(plan) = decoder.plans.get(plan_id) else {
                 return;
@@ -101,54 +70,16 @@ impl SectionReader {
             if section.is_packet {
                 self.packet.put(&PACKETS, &[1]);
             }
-            let start = self.arena.len();
-            self.arena.extend_from_slice(tile.record(record));
-            let plan = self.plan(decoder, plan_id);
-            let octets = start..self.arena.len();
-            match self.spans.last_mut() {
-                Some(last) if last.plan == plan => {
-                    last.octets.end = octets.end;
-                    last.records += 1;
-                }
-                _ => self.spans.push(Span {
-                    plan,
-                    octets,
-                    records: 1,
-                }),
-            }
+            let start = self.longer.arena.len();
+            self.longer.arena.extend_from_slice(tile.record(record));
+            let fields = self.packet.finish(&mut self.longer.arena);
+            self.longer.end_record(decoder, plan_id, start, fields);
         }
-    }
-
-    /// Ends the record: appends what its packet tells, and finds the plan for it.
-    fn plan(&mut self, decoder: &mut Decoder, plan_id: PlanId) -> PlanId {
-        let fields = self.packet.finish(&mut self.arena);
-        let known = self.plans.get(&plan_id).and_then(|plans| plans.get(fields));
-        if let Some(&known) = known {
-            return known;
-        }
-        let fields: Box<[Field]> = fields.into();
-        if self.plan_count >= MAX_PLANS {
-            let released = self.forget_plans();
-            released.into_iter().for_each(|plan| decoder.release(plan));
-        }
-        let definition = decoder.plans.definition(plan_id);
-        let longer = definition.map(|definition| with_packet(definition, &fields));
-        let Some(plan) = longer.and_then(|longer| decoder.intern(longer)) else {
-            return plan_id;
-        };
-        decoder.plans.retain(plan_id);
-        self.plans.entry(plan_id).or_default().insert(fields, plan);
-        self.plan_count += 1;
-        plan
     }
 
     /// Gives all plans back.
     pub(super) fn forget_plans(&mut self) -> Vec<PlanId> {
-        self.plan_count = 0;
-        let plans = self.plans.drain();
-        plans
-            .flat_map(|(plan, longer)| longer.into_values().flat_map(move |longer| [plan, longer]))
-            .collect()
+        self.longer.forget_plans()
     }
 }
 

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Decoder, Intake};
-use crate::batch::unmapped;
+use crate::batch::{Run, unmapped};
 use crate::error::Warning;
-use crate::plan::Layout;
-use crate::staging::PlanId;
+use crate::plan::{Layout, Piece};
+use crate::staging::{PlanId, tile};
 use crate::template::cache::{Lookup, Session, Stored};
 use crate::template::{Definition, RecordKind};
 
@@ -29,6 +29,8 @@ pub struct TemplateSummary {
     /// Template id.
     pub template_id: u16,
     definition: Arc<Definition>,
+    /// Positions in `fields` of the Flow Keys, as the exporter's options data says (RFC 7011 section 4.4); none if it has not.
+    pub flow_keys: Vec<usize>,
     /// When it was received last, nanoseconds since the UNIX epoch.
     pub refreshed_ns: i64,
     /// Data sets that were read with it, those of messages that proved malformed later among them.
@@ -90,6 +92,9 @@ impl Decoder {
                     domain: domain.key.domain,
                     template_id,
                     definition: Arc::clone(definition),
+                    flow_keys: (0..64)
+                        .filter(|field| known.flow_keys >> field & 1 == 1)
+                        .collect(),
                     refreshed_ns: known.refreshed_ns,
                     sets: known.sets,
                     used_ns: (known.sets > 0).then_some(known.used_ns),
@@ -97,6 +102,43 @@ impl Decoder {
             }
         }
         summaries
+    }
+
+    /// Takes in which fields of templates are Flow Keys, if that is what the records of a set tell. What no template of theirs has
+    /// is counted and ignored (FF-OT-03).
+    pub(super) fn learn_flow_keys(
+        &mut self,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+    ) {
+        let learns = self.learns();
+        let Some(plan) = self.plans.get(plan_id) else {
+            return;
+        };
+        let (Some(fields), Some(domain)) = (
+            &plan.options,
+            self.domains.get_mut(run.context.domain_index),
+        ) else {
+            return;
+        };
+        let records = tile(plan, body, pieces, run.records);
+        for (template_id, indicator) in fields.flow_keys(&records) {
+            let template = u16::try_from(template_id)
+                .ok()
+                .and_then(|id| domain.templates.own_mut(run.context.session, id));
+            let described = template.filter(|template| {
+                let definition = self.plans.definition(template.plan);
+                let bits = (u64::BITS - indicator.leading_zeros()) as usize;
+                definition.is_some_and(|definition| bits <= definition.fields.len())
+            });
+            match described {
+                Some(template) => template.flow_keys = indicator,
+                None if learns => {}
+                None => self.stats.warn(Warning::FlowKeysIgnored),
+            }
+        }
     }
 
     /// The plan of a fixed format's layout.

@@ -1,20 +1,23 @@
-//! Data sets that came before their template (FF-V9-07, FF-IX-20).
-
-use std::collections::VecDeque;
+//! Data sets that came before their template (FF-V9-07, FF-IX-20), or before the common properties of their records (FF-EN-06).
 
 use super::{Decoder, Intake};
-use crate::error::SetLoss;
-use crate::format;
+use crate::error::{DecodeError, SetLoss};
+use crate::plan::Piece;
+use crate::staging::PlanId;
 use crate::template::RecordKind;
 use crate::template::cache::Lookup;
-use crate::template::domain::WaitingSet;
+use crate::template::domain::{Awaited, WaitingSet};
+use crate::template::options::Subject;
 
 /// Sets that have waited too long are looked for so often, by the datagrams' clock: how often batches are taken has no influence.
 pub(super) const EXPIRE_EVERY_NS: u64 = 1_000_000_000;
 
 impl Decoder {
-    /// Keeps a set until its template comes (FF-V9-07, FF-IX-20), within bounds.
-    pub(crate) fn wait_for_template(&mut self, set: WaitingSet) {
+    /// Keeps a set until what it lacks comes (FF-V9-07, FF-IX-20), within bounds.
+    pub(crate) fn wait(&mut self, set: WaitingSet) {
+        if let Awaited::Properties { plan, .. } = set.awaits {
+            self.plans.retain(plan);
+        }
         let account = self.account(set.context.domain_index);
         let (octets, cost) = (set.body().len(), set.cost());
         let Self {
@@ -40,26 +43,50 @@ impl Decoder {
         ledger.at(account).wait(1, octets);
     }
 
-    /// Decodes the sets that waited for one of these templates.
+    /// Decodes the sets that waited for one of these templates, or for properties that have come since this was last called.
     pub(crate) fn decode_waiting(
         &mut self,
         domain_index: usize,
         mut template_ids: Vec<u16>,
         now_ns: i64,
     ) {
-        let Some(domain) = self.domains.get_mut(domain_index) else {
-            return;
-        };
-        if domain.waiting.is_empty() || template_ids.is_empty() {
-            return;
-        }
+        template_ids.sort_unstable();
         // They are decoded, whatever the template came with.
         let intake = std::mem::replace(&mut self.intake, Intake::Received);
-        template_ids.sort_unstable();
-        let (ready, waiting): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut domain.waiting)
+        // Options data among them may be what others wait for.
+        loop {
+            let ready = self.take_ready(domain_index, &template_ids);
+            if ready.is_empty() {
+                break;
+            }
+            self.decode_ready(domain_index, ready, now_ns);
+            template_ids.clear();
+        }
+        self.intake = intake;
+    }
+
+    fn take_ready(&mut self, domain_index: usize, template_ids: &[u16]) -> Vec<WaitingSet> {
+        let Some(domain) = self.domains.get_mut(domain_index) else {
+            return Vec::new();
+        };
+        let properties_came = domain.options.take_new_properties();
+        if domain.waiting.is_empty() || template_ids.is_empty() && !properties_came {
+            return Vec::new();
+        }
+        let (ready, waiting) = std::mem::take(&mut domain.waiting)
             .into_iter()
-            .partition(|set| template_ids.binary_search(&set.template_id).is_ok());
+            .partition(|set| match set.awaits {
+                Awaited::Template => template_ids.binary_search(&set.template_id).is_ok(),
+                Awaited::Properties { id, .. } => {
+                    let options = domain.options_of(set.session);
+                    properties_came && options.is_some_and(|known| known.properties(id).is_some())
+                }
+            });
         domain.waiting = waiting;
+        ready.into()
+    }
+
+    fn decode_ready(&mut self, domain_index: usize, ready: Vec<WaitingSet>, now_ns: i64) {
         // What has waited too long teaches nothing either.
         let horizon_ns = now_ns.saturating_sub(self.limits.waiting_ns);
         let (ready, too_old): (Vec<_>, Vec<_>) = ready
@@ -76,28 +103,95 @@ impl Decoder {
                 self.lookup(domain_index, set.session, set.template_id, now_ns)
                 && self.kind(plan) == Some(RecordKind::Options)
             {
-                format::learn_waiting(self, plan, set);
+                self.learn_clock(plan, set);
             }
         }
         for set in ready {
-            match self.take_template(domain_index, set.session, set.template_id, now_ns) {
-                Lookup::Found(plan) => {
-                    self.unwait(&set, account);
-                    if format::append_waiting(self, plan, &set) {
-                        self.stats.sets_recovered += 1;
-                        self.ledger.at(account).sets_recovered += 1;
-                    } else {
-                        self.discard_set(domain_index, SetLoss::Malformed, set.body().len());
-                    }
-                }
-                _ => {
-                    if let Some(domain) = self.domains.get_mut(domain_index) {
-                        domain.waiting.push_back(set);
-                    }
+            self.decode_again(account, set, now_ns);
+        }
+    }
+
+    /// Decodes a set, or lets it wait for the next thing that it lacks.
+    fn decode_again(&mut self, account: usize, mut set: WaitingSet, now_ns: i64) {
+        let domain_index = set.context.domain_index;
+        let (plan, first_record) = match set.awaits {
+            Awaited::Properties { plan, record, .. } => (plan, record),
+            Awaited::Template => {
+                match self.take_template(domain_index, set.session, set.template_id, now_ns) {
+                    Lookup::Found(plan) => (plan, 0),
+                    _ => return self.wait_on(set),
                 }
             }
+        };
+        let mut pieces = Vec::new();
+        let Ok((records, octets)) = self.split_waiting(plan, &set, &mut pieces) else {
+            self.unwait(&set, account);
+            return self.discard_set(domain_index, SetLoss::Malformed, set.body().len());
+        };
+        if set.awaits == Awaited::Template && self.kind(plan) == Some(RecordKind::Data) {
+            self.add_recovered(&set.context, records);
+        }
+        let (body, run) = (&set.body()[..octets], set.run(records));
+        if let Some(awaits) = self.lacks_properties(plan, body, &pieces, run, first_record) {
+            if set.awaits == Awaited::Template {
+                self.plans.retain(plan);
+            }
+            set.awaits = awaits;
+            return self.wait_on(set);
+        }
+        self.unwait(&set, account);
+        self.recover(account, plan, &set);
+    }
+
+    /// Splits a set that has waited, and checks it as those that did not have to.
+    fn split_waiting(
+        &self,
+        plan: PlanId,
+        set: &WaitingSet,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(usize, usize), DecodeError> {
+        let (records, octets) = self.split(plan, set.body(), pieces)?;
+        let context = &set.context;
+        let (domain_index, now_ns) = (context.domain_index, context.received_ns);
+        let templates =
+            |template_id| match self.lookup(domain_index, set.session, template_id, now_ns) {
+                Lookup::Found(plan) => Some(plan),
+                _ => None,
+            };
+        let found = (&set.body()[..octets], &pieces[..], records);
+        self.check_values(context.format, plan, found, &templates)?;
+        Ok((records, octets))
+    }
+
+    /// Puts a set back among those that wait.
+    fn wait_on(&mut self, set: WaitingSet) {
+        if let Some(domain) = self.domains.get_mut(set.context.domain_index) {
+            domain.waiting.push_back(set);
+        }
+    }
+
+    /// Decodes a set that has waited, by a plan that it fits, with what is known now.
+    pub(super) fn recover(&mut self, account: usize, plan: PlanId, set: &WaitingSet) {
+        let intake = std::mem::replace(&mut self.intake, Intake::Received);
+        let mut pieces = Vec::new();
+        if let Ok((records, octets)) = self.split(plan, set.body(), &mut pieces) {
+            self.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
         }
         self.intake = intake;
+        self.stats.sets_recovered += 1;
+        self.ledger.at(account).sets_recovered += 1;
+        if matches!(set.awaits, Awaited::Properties { .. }) {
+            self.plans.release(plan);
+        }
+    }
+
+    /// Takes in what a set of options data says of the exporter's clock.
+    fn learn_clock(&mut self, plan: PlanId, set: &WaitingSet) {
+        let mut pieces = Vec::new();
+        if let Ok((records, octets)) = self.split(plan, set.body(), &mut pieces) {
+            let body = &set.body()[..octets];
+            self.learn_from(Subject::Clock, plan, body, &pieces, set.run(records));
+        }
     }
 
     /// Gives up on sets that have waited too long, or on all.

@@ -11,7 +11,7 @@ use crate::error::DecodeError;
 
 pub(crate) use fixed::definitions as fixed_definitions;
 pub(crate) use sflow::SampleReader;
-pub(crate) use templated::{Step, append_waiting, learn_waiting};
+pub(crate) use templated::Step;
 
 /// A format: how to recognise it, how to decode it.
 pub(crate) struct Format {

@@ -13,7 +13,7 @@ use crate::plan::Piece;
 use crate::sequence::Volume;
 use crate::staging::PlanId;
 use crate::template::cache::{Lookup, Session};
-use crate::template::domain::WaitingSet;
+use crate::template::domain::{Awaited, WaitingSet};
 use crate::template::memory::{Taught, message_of_set};
 use crate::template::options::Subject;
 use crate::template::{Definition, RecordKind};
@@ -254,6 +254,17 @@ impl<'d, 'p> Message<'d, 'p> {
                 ..context
             },
         };
+        let waiting_set = |context: MessageContext, set: Range<usize>, awaits| {
+            let (message, set_start) = message_of_set(context.format, payload, set);
+            WaitingSet {
+                template_id: context.template_id.unwrap_or_default(),
+                awaits,
+                session,
+                context,
+                message,
+                body_start: set_start + set::HEADER_LEN,
+            }
+        };
         let mut new_templates = Vec::new();
         let mut counts = Counts::default();
         for step in &steps {
@@ -331,7 +342,13 @@ impl<'d, 'p> Message<'d, 'p> {
                             context.received_ns,
                         );
                     }
-                    decoder.append_records(plan, body, pieces, run);
+                    match decoder.lacks_properties(plan, body, pieces, run, 0) {
+                        None => decoder.append_records(plan, body, pieces, run),
+                        Some(awaits) => {
+                            decoder.count_undecodable(context.domain_index);
+                            decoder.wait(waiting_set(run.context, set.clone(), awaits));
+                        }
+                    }
                 }
                 Step::Undecodable {
                     template_id,
@@ -354,19 +371,11 @@ impl<'d, 'p> Message<'d, 'p> {
                             if why == Lookup::Ambiguous {
                                 decoder.count_ambiguous(context.domain_index);
                             }
-                            let (message, set_start) =
-                                message_of_set(context.format, payload, set.clone());
                             let context = MessageContext {
                                 template_id: Some(template_id),
                                 ..context
                             };
-                            decoder.wait_for_template(WaitingSet {
-                                template_id,
-                                session,
-                                context,
-                                message,
-                                body_start: set_start + set::HEADER_LEN,
-                            });
+                            decoder.wait(waiting_set(context, set.clone(), Awaited::Template));
                         }
                     }
                 }
@@ -377,42 +386,5 @@ impl<'d, 'p> Message<'d, 'p> {
         // Once a message, however many templates it defines.
         decoder.decode_waiting(context.domain_index, new_templates, context.received_ns);
         counts
-    }
-}
-
-/// Splits and appends a set that waited; `false` if it does not fit its template.
-pub(crate) fn append_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) -> bool {
-    let mut pieces = Vec::new();
-    let Ok((records, octets)) = decoder.split(plan, set.body(), &mut pieces) else {
-        return false;
-    };
-    let context = &set.context;
-    let templates = |template_id| match decoder.lookup(
-        context.domain_index,
-        set.session,
-        template_id,
-        context.received_ns,
-    ) {
-        Lookup::Found(plan) => Some(plan),
-        _ => None,
-    };
-    let found = (&set.body()[..octets], &pieces[..], records);
-    let checked = decoder.check_values(context.format, plan, found, &templates);
-    if checked.is_err() {
-        return false;
-    }
-    decoder.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
-    if decoder.kind(plan) == Some(RecordKind::Data) {
-        decoder.add_recovered(&set.context, records);
-    }
-    true
-}
-
-/// Takes in what a set of options data that waited says of the exporter's clock.
-pub(crate) fn learn_waiting(decoder: &mut Decoder, plan: PlanId, set: &WaitingSet) {
-    let mut pieces = Vec::new();
-    if let Ok((records, octets)) = decoder.split(plan, set.body(), &mut pieces) {
-        let body = &set.body()[..octets];
-        decoder.learn_from(Subject::Clock, plan, body, &pieces, set.run(records));
     }
 }

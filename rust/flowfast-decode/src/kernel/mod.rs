@@ -27,7 +27,8 @@ use field::{append_field, append_time};
 use flattened::append_from_lists;
 use lists::append_lists;
 use several::{
-    append_either, append_icmp_in_port, append_names, append_sampling, label_stack, port_range_size,
+    append_biflow_directions, append_either, append_icmp_in_port, append_names, append_sampling,
+    label_stack, port_range_size,
 };
 use time::{Uptimes, append_uptimes, eras, signed_offset};
 
@@ -377,6 +378,7 @@ fn execute_op(
             }
         }
         Op::Name { column, of, id } => append_names(table, tile, column, of, id, around, stats),
+        Op::BiflowDirection { column } => append_biflow_directions(table, column, around),
     }
 }
 

@@ -265,6 +265,28 @@ pub(super) fn append_names(
     }
 }
 
+/// How the ends of biflows were told apart; null where the exporter has not said.
+pub(super) fn append_biflow_directions(
+    table: &mut Table,
+    column: usize,
+    around: &Surroundings<'_, '_>,
+) {
+    let told =
+        |context: &MessageContext| (around.options)(context)?.biflow_direction(context.template_id);
+    // Most exporters say nothing of it: their rows are padded at the flush.
+    if around.runs.iter().all(|run| told(&run.context).is_none()) {
+        return;
+    }
+    if let Some(Column::U8(column)) = table.field(column) {
+        for run in around.runs {
+            match told(&run.context) {
+                Some(direction) => column.extend_constant(direction, run.records),
+                None => column.append_nulls(run.records),
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

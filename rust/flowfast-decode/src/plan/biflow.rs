@@ -13,8 +13,8 @@ const ENDS: [(u32, u32); 22] = [
 
 /// Measured in one direction: nothing is known of it in the other, unless its reverse element is sent (RFC 5103 section 5).
 #[rustfmt::skip]
-const ONE_WAY: [u32; 35] = [
-    1, 2, 5, 6, 15, 18, 23, 24, 31, 32, 52, 54, 61, 62, 63, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 85, 86, 88, 89, 139, 176, 177, 192, 243, 352,
+const ONE_WAY: [u32; 36] = [
+    1, 2, 5, 6, 15, 18, 23, 24, 31, 32, 52, 54, 61, 62, 63, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 85, 86, 88, 89, 139, 176, 177, 192, 239, 243, 352,
 ];
 
 /// Any of these says that there was a reverse direction.
@@ -26,6 +26,12 @@ const COUNTERS: [ElementId; 6] = [
     ElementId::iana(232),
     ElementId::iana(299),
 ];
+
+/// Whether the records of a template say anything of a reverse direction.
+pub(super) fn is_biflow(definition: &Definition) -> bool {
+    let mut elements = definition.fields.iter().map(|field| field.element);
+    elements.any(|element| element.pen == REVERSE_PEN || COUNTERS.contains(&element))
+}
 
 /// The counters of the reverse direction that a template has; none if its records are no biflows.
 pub(crate) fn reverse_counters(layout: &Layout<'_>) -> Box<[FieldSource]> {

@@ -20,6 +20,8 @@ pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> 
         Value::IcmpCode => {
             unsigned(layout, column, flow).or_else(|| icmp_in_port(layout, column, 0))
         }
+        Value::BiflowDirection => unsigned(layout, column, flow)
+            .or_else(|| (layout.has_biflows).then_some(Op::BiflowDirection { column })),
         Value::Address => address(layout, column, flow),
         Value::OriginalExporter => original_exporter(layout, column, flow),
         Value::PrefixLength => prefix_length(layout, column, flow),

@@ -16,6 +16,7 @@ use crate::template::types::TypeFields;
 use crate::template::{Definition, RecordKind, VARIABLE};
 use crate::wire::list::ListKind;
 
+use biflow::is_biflow;
 pub(crate) use biflow::{reverse_counters, reversed};
 pub(crate) use flows::{flow_op, list_op, uptime};
 pub(crate) use sections::SectionField;
@@ -107,6 +108,8 @@ pub(crate) enum Op {
         of: Naming,
         id: FieldSource,
     },
+    /// What options data says of the direction of a template's biflows (FF-BI-03).
+    BiflowDirection { column: usize },
 }
 
 /// Fields of a range of ports (RFC 8158 section 5.5): 361 to 364.
@@ -182,6 +185,8 @@ pub(crate) struct DecodePlan {
     pub(crate) ops: Box<[Op]>,
     /// The packet section that tells what the fields do not.
     pub(crate) section: Option<SectionField>,
+    /// Where records refer to common properties, which are to become fields of theirs (RFC 5473).
+    pub(crate) property_ids: Box<[FieldSource]>,
     /// How the reverse direction of biflows becomes rows, if it is to.
     pub(crate) reverse: Option<ReversePlan>,
     /// Records have lists: they are not staged, for what their lists mean depends on the templates of the moment.
@@ -211,6 +216,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) definition: &'a Definition,
     sources: Vec<FieldSource>,
     pub(crate) shape: RecordShape,
+    /// Its records are biflows (RFC 5103).
+    pub(crate) has_biflows: bool,
 }
 
 impl<'a> Layout<'a> {
@@ -241,6 +248,7 @@ impl<'a> Layout<'a> {
             definition,
             sources,
             shape,
+            has_biflows: is_biflow(definition),
         })
     }
 

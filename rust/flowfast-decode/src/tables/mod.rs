@@ -19,7 +19,7 @@ use crate::plan::{
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
 use crate::template::RecordKind;
-use crate::template::options::{OptionsFields, RateFields};
+use crate::template::options::{OptionsFields, RateFields, property_ids};
 use crate::template::types::TypeFields;
 
 /// All tables.
@@ -152,6 +152,10 @@ impl Tables {
             section: (kind == RecordKind::Data && !is_wire)
                 .then(|| SectionField::find(layout))
                 .flatten(),
+            property_ids: match kind {
+                RecordKind::Data if !is_wire => property_ids(layout),
+                _ => Box::default(),
+            },
             reverse: table
                 .filter(|_| self.split_biflows && !is_wire)
                 .and_then(|_| self.reverse_plan(layout)),
@@ -225,9 +229,11 @@ impl Tables {
             return None;
         }
         let definition = reversed(layout.definition);
+        let mut reversed = Layout::new(&definition)?;
+        reversed.has_biflows = false; // each of its rows is one direction
         Some(ReversePlan {
             counters,
-            ops: self.flow_plan(&Layout::new(&definition)?).into(),
+            ops: self.flow_plan(&reversed).into(),
         })
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct SessionTemplate {
     pub(crate) plan: PlanId,
     /// What the template counts as.
     fields: usize,
+    /// Bit n: its field n + 1 is a Flow Key, as options data says (RFC 7011 section 4.4); 0: nothing was said.
+    pub(crate) flow_keys: u64,
     pub(crate) refreshed_ns: i64,
     /// Data sets that were read with it, and when the last was received.
     pub(crate) sets: u64,
@@ -167,6 +169,7 @@ impl TemplateCache {
             if before == plan {
                 return Stored::Refreshed;
             }
+            known.flow_keys = 0;
             self.fields -= std::mem::replace(&mut known.fields, fields);
             self.fields += fields;
             definitions.compare();
@@ -201,6 +204,7 @@ impl TemplateCache {
             session,
             plan,
             fields,
+            flow_keys: 0,
             refreshed_ns: now_ns,
             sets: 0,
             used_ns: 0,
@@ -263,6 +267,17 @@ impl TemplateCache {
         {
             (known.sets, known.used_ns) = (sets, used_ns);
         }
+    }
+
+    /// A template that a session has defined itself.
+    pub(crate) fn own_mut(
+        &mut self,
+        session: Session,
+        template_id: u16,
+    ) -> Option<&mut SessionTemplate> {
+        let definitions = self.by_id.get_mut(&template_id)?;
+        let mut sessions = definitions.sessions.iter_mut();
+        sessions.find(|known| known.session == session)
     }
 
     /// Whether a session has defined this template itself, and it may still be used.

@@ -11,6 +11,7 @@ use crate::column::Address;
 use crate::element::ElementId;
 use crate::ledger::NOBODY;
 use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
+use crate::staging::PlanId;
 
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,10 +22,24 @@ pub(crate) struct DomainKey {
     pub(crate) domain: u32,
 }
 
-/// A data set that came before its template.
+/// What a data set waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    Template,
+    /// The common properties (RFC 5473) that a record refers to; those before it lack none. Refers to the plan: its template may be
+    /// redefined.
+    Properties {
+        id: u64,
+        plan: PlanId,
+        record: usize,
+    },
+}
+
+/// A data set that came before its template, or before what its records refer to.
 #[derive(Debug)]
 pub(crate) struct WaitingSet {
     pub(crate) template_id: u16,
+    pub(crate) awaits: Awaited,
     pub(crate) session: Session,
     pub(crate) context: MessageContext,
     /// A message with this set only, and where the set's body begins.

@@ -15,13 +15,13 @@ pub struct Limits {
     pub template_fields: usize,
     /// Templates not refreshed for so long are not used; 0: for ever (FF-V9-06, FF-TL-10). Nanoseconds.
     pub template_lifetime_ns: i64,
-    /// Octets of data sets that wait for their template, per Observation Domain (FF-V9-07).
+    /// Octets of data sets that wait for their template or for common properties, per Observation Domain (FF-V9-07).
     pub waiting_octets_per_domain: usize,
     /// The same over all Observation Domains.
     pub waiting_octets: usize,
     /// How long they wait. Nanoseconds.
     pub waiting_ns: i64,
-    /// Octets of what options data teaches - sampling rates, names -, per Transport Session and Observation Domain.
+    /// Octets of what options data teaches - sampling rates, names, common properties -, per Transport Session and Observation Domain.
     pub options_octets_per_session: usize,
     /// The same over all.
     pub options_octets: usize,

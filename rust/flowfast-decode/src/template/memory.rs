@@ -45,7 +45,7 @@ impl Lesson {
 /// The lessons of one Observation Domain that still hold.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// In the order in which they came.
+    /// In the order in which they first came.
     lessons: BTreeMap<u64, Lesson>,
     templates: HashMap<(Session, u16), u64, RandomState>,
     options: HashMap<(Session, u16), VecDeque<u64>, RandomState>,
@@ -59,7 +59,7 @@ impl Memory {
         self.octets
     }
 
-    /// In the order in which they came.
+    /// In the order in which they first came.
     pub(crate) fn lessons(&self) -> impl Iterator<Item = &Lesson> {
         self.lessons.values()
     }
@@ -88,6 +88,14 @@ impl Memory {
 
     fn define(&mut self, template_id: u16, lesson: Lesson, max_octets: usize) -> bool {
         let key = (lesson.session, template_id);
+        // Sent again as it was, it keeps its place: before the options data that it describes, or that says something of it.
+        let known = self.templates.get(&key);
+        if let Some(known) = known.and_then(|place| self.lessons.get_mut(place))
+            && known.set() == lesson.set()
+        {
+            (known.received_ns, known.message) = (lesson.received_ns, lesson.message);
+            return true;
+        }
         if let Some(before) = self.templates.remove(&key) {
             let is_last = self.lessons.get_mut(&before).is_some_and(|known| {
                 known.templates -= 1;

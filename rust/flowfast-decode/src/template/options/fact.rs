@@ -1,16 +1,20 @@
 //! What one record of options data says, by the elements it has and not by its template's id (FF-OT-01).
 
+use std::sync::Arc;
+
+use super::properties::PropertyFields;
 use super::rate::RateFields;
 use super::report::{Report, ReportFields};
 use crate::bytes::be_uint;
 use crate::element::{ElementId, NETFLOW9_SCOPE_BASE};
 use crate::kernel::Tile;
 use crate::plan::{FieldSource, Layout};
+use crate::template::FieldSpecifier;
 
 /// Selectors of one Selection Sequence that are remembered; more have no rate.
 const MAX_SELECTORS: usize = 8;
 
-/// What a name is of. Each has a table of its own (FF-EN-01).
+/// What a name is of, or an attribute that is a string. Each has a table of its own (FF-EN-01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Naming {
     Interface,
@@ -21,11 +25,14 @@ pub(crate) enum Naming {
     ApplicationCategory,
     ApplicationSubCategory,
     ApplicationGroup,
+    PeerToPeer,
+    Tunnel,
+    Encrypted,
 }
 
 impl Naming {
     /// Each naming, the element that holds the name, and those that say what it is of.
-    const ALL: [(Self, u32, &'static [u32]); 8] = {
+    const ALL: [(Self, u32, &'static [u32]); 11] = {
         const INTERFACE: &[u32] = &[NETFLOW9_SCOPE_BASE + 2, 10, 14, 252, 253];
         const APPLICATION: &[u32] = &[95];
         [
@@ -37,6 +44,9 @@ impl Naming {
             (Self::ApplicationCategory, 372, APPLICATION),
             (Self::ApplicationSubCategory, 373, APPLICATION),
             (Self::ApplicationGroup, 374, APPLICATION),
+            (Self::PeerToPeer, 288, APPLICATION),
+            (Self::Tunnel, 289, APPLICATION),
+            (Self::Encrypted, 290, APPLICATION),
         ]
     };
 
@@ -116,6 +126,10 @@ pub(super) enum Fact<'a> {
     Rate(RateKey, f64),
     Chain(u64, Chain),
     Name(NameKey, &'a str),
+    /// What the Flow Records share that refer to an id: fields, and their octets (RFC 5473).
+    Properties(u64, &'a Arc<[FieldSpecifier]>, &'a [u8]),
+    /// 239 biflowDirection of the biflows of a template, or of all that has none of its own.
+    BiflowDirection(Option<u16>, u8),
 }
 
 /// What a record may teach about.
@@ -125,6 +139,80 @@ pub(crate) enum Subject {
     Clock,
     /// How it samples, and what it calls its interfaces, VRFs and applications. That holds from here on (FF-SMP-06).
     Names,
+}
+
+/// 239 biflowDirection, and what it holds for (RFC 5103 section 6.3; FF-BI-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct DirectionFields {
+    direction: FieldSource,
+    /// 145 templateId; `None`: the biflows of every template.
+    template: Option<FieldSource>,
+    /// 149 observationDomainId: the message's own, if it is not there.
+    domain: Option<FieldSource>,
+}
+
+impl DirectionFields {
+    /// Scopes that hold for whole templates, and not for some of their records: v9's System and Template, exporter, processes.
+    const SCOPES: [u32; 8] = [
+        NETFLOW9_SCOPE_BASE + 1,
+        NETFLOW9_SCOPE_BASE + 5,
+        130,
+        131,
+        143,
+        144,
+        145,
+        149,
+    ];
+
+    /// `None` if the template has none, or has it of a smaller part of what the exporter sends.
+    fn find(layout: &Layout<'_>) -> Option<Self> {
+        let source = |id| layout.find(ElementId::iana(id)).map(|(source, _)| source);
+        let scope_count = usize::from(layout.definition.scope_count);
+        let mut scopes = layout.definition.fields.iter().take(scope_count);
+        let is_understood = scopes.all(|scope| {
+            let mut known = Self::SCOPES.into_iter();
+            known.any(|id| scope.element == ElementId::iana(id))
+        });
+        Some(Self {
+            direction: source(239).filter(|_| is_understood)?,
+            template: source(145).or(source(NETFLOW9_SCOPE_BASE + 5)),
+            domain: source(149),
+        })
+    }
+
+    /// What a record tells of the Observation Domain that it came from; 0 is all of the exporter's.
+    fn read<'a>(&self, tile: &Tile<'_>, record: usize, domain: Option<u32>) -> Option<Fact<'a>> {
+        let value = |source| be_uint(tile.field(record, source)).0;
+        let told_of = self.domain.map_or(0, value);
+        if told_of != 0 && Some(told_of) != domain.map(u64::from) {
+            return None;
+        }
+        let template = match self.template {
+            Some(source) => Some(u16::try_from(value(source)).ok()?),
+            None => None,
+        };
+        let direction = u8::try_from(value(self.direction)).ok()?;
+        Some(Fact::BiflowDirection(template, direction))
+    }
+}
+
+/// Which fields of a template are Flow Keys (RFC 7011 section 4.4; FF-OT-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FlowKeyFields {
+    /// 145 templateId, or v9's scope Template.
+    template: FieldSource,
+    /// 173 flowKeyIndicator.
+    indicator: FieldSource,
+}
+
+impl FlowKeyFields {
+    fn find(layout: &Layout<'_>) -> Option<Self> {
+        let source = |id| layout.find(ElementId::iana(id)).map(|(source, _)| source);
+        Some(Self {
+            template: source(145).or(source(NETFLOW9_SCOPE_BASE + 5))?,
+            indicator: source(173)?,
+        })
+    }
 }
 
 /// Makes a key of the number that a field holds.
@@ -142,6 +230,9 @@ pub(crate) struct OptionsFields {
     chain: Option<(FieldSource, Box<[FieldSource]>)>,
     /// (of what, its id, its name).
     names: Box<[(Naming, FieldSource, FieldSource)]>,
+    properties: Option<PropertyFields>,
+    flow_keys: Option<FlowKeyFields>,
+    biflow_direction: Option<DirectionFields>,
     report: Option<Box<ReportFields>>,
 }
 
@@ -176,14 +267,37 @@ impl OptionsFields {
                 .filter(|_| (1..=MAX_SELECTORS).contains(&selectors.len()))
                 .map(|sequence| (sequence, selectors)),
             names: names.collect(),
+            properties: PropertyFields::find(layout),
+            flow_keys: FlowKeyFields::find(layout),
+            biflow_direction: DirectionFields::find(layout),
             report: ReportFields::find(layout).map(Box::new),
         };
         let is_understood = found.system_init_time.is_some()
             || found.rate.is_some()
             || found.chain.is_some()
             || found.report.is_some()
+            || found.properties.is_some()
+            || found.flow_keys.is_some()
+            || found.biflow_direction.is_some()
             || !found.names.is_empty();
         is_understood.then_some(found)
+    }
+
+    /// Template id and flowKeyIndicator of each record that has both.
+    pub(crate) fn flow_keys<'a>(
+        &'a self,
+        tile: &'a Tile<'a>,
+    ) -> impl Iterator<Item = (u64, u64)> + 'a {
+        let fields = self.flow_keys.iter();
+        fields.flat_map(move |fields| {
+            let value = |record, source| be_uint(tile.field(record, source)).0;
+            (0..tile.records).map(move |record| {
+                (
+                    value(record, fields.template),
+                    value(record, fields.indicator),
+                )
+            })
+        })
     }
 
     /// What the exporter says of itself in the records of a tile, as far as it is about one Observation Domain.
@@ -196,11 +310,12 @@ impl OptionsFields {
         fields.flat_map(move |fields| fields.reports(tile, domain))
     }
 
-    /// Tells every fact of the records of a tile, in their order.
+    /// Tells every fact of the records of a tile, in their order. `domain`: the Observation Domain of their message.
     pub(super) fn each_fact<'a>(
-        &self,
+        &'a self,
         subject: Subject,
         tile: &Tile<'a>,
+        domain: Option<u32>,
         mut tell: impl FnMut(Fact<'a>),
     ) {
         for record in 0..tile.records {
@@ -236,6 +351,14 @@ impl OptionsFields {
                 {
                     tell(Fact::Name(key, name));
                 }
+            }
+            if let Some(PropertyFields { id, fields }) = &self.properties {
+                tell(Fact::Properties(value(*id), fields, tile.record(record)));
+            }
+            if let Some(fields) = &self.biflow_direction
+                && let Some(fact) = fields.read(tile, record, domain)
+            {
+                tell(fact);
             }
         }
     }

@@ -1,7 +1,8 @@
-//! What options data teaches about Flow Records (spec 2.9, RFC 7011 section 4, RFC 3954 section 6): sampling rates, names, and when
-//! the exporter started.
+//! What options data teaches about Flow Records (spec 2.9, RFC 7011 section 4, RFC 3954 section 6): sampling rates, names, the
+//! direction of biflows, and when the exporter started.
 
 mod fact;
+mod properties;
 mod rate;
 mod report;
 mod state;
@@ -10,11 +11,14 @@ use foldhash::quality::RandomState;
 
 use super::cache::Session;
 use super::sessions::BySession;
+use crate::batch::MessageContext;
 use crate::kernel::Tile;
 
+use fact::Fact;
 use state::Effect;
 
 pub(crate) use fact::{Naming, OptionsFields, RateKey, Subject};
+pub(crate) use properties::property_ids;
 pub(crate) use rate::{RateFields, rate_as_integer};
 #[cfg(test)]
 pub(crate) use report::ReportKey;
@@ -27,6 +31,8 @@ pub(crate) struct SessionOptions {
     sessions: BySession<OptionsState>,
     /// All sessions have taught the same.
     alike: bool,
+    /// Some have taught common properties since that was last asked.
+    new_properties: bool,
     hasher: RandomState,
 }
 
@@ -55,6 +61,11 @@ impl SessionOptions {
         self.sessions.values().any(OptionsState::has_rates)
     }
 
+    /// Whether common properties have come, or others of an id, since this was last asked.
+    pub(crate) fn take_new_properties(&mut self) -> bool {
+        std::mem::take(&mut self.new_properties)
+    }
+
     /// Octets that all of it takes, about.
     pub(crate) fn octets(&self) -> usize {
         self.sessions.values().map(OptionsState::octets).sum()
@@ -68,19 +79,21 @@ impl SessionOptions {
     /// What `learn` would do. `room`: octets that a session may take.
     pub(crate) fn foresee(
         &self,
-        session: Session,
+        context: &MessageContext,
         subject: Subject,
         fields: &OptionsFields,
         tile: &Tile<'_>,
         room: usize,
     ) -> Outcome {
         let nothing = OptionsState::default();
-        let state = self.sessions.get(session).unwrap_or(&nothing);
+        let state = self.sessions.get(context.session).unwrap_or(&nothing);
         let mut outcome = Outcome::default();
-        fields.each_fact(subject, tile, |fact| match state.effect(&fact, room) {
-            Effect::None => {}
-            Effect::Change => outcome.changes = true,
-            Effect::Refusal => outcome.refused += 1,
+        fields.each_fact(subject, tile, context.domain, |fact| {
+            match state.effect(&fact, room) {
+                Effect::None => {}
+                Effect::Change => outcome.changes = true,
+                Effect::Refusal => outcome.refused += 1,
+            }
         });
         outcome
     }
@@ -88,21 +101,24 @@ impl SessionOptions {
     /// Takes in options records of a session.
     pub(crate) fn learn(
         &mut self,
-        session: Session,
+        context: &MessageContext,
         subject: Subject,
         fields: &OptionsFields,
         tile: &Tile<'_>,
         room: usize,
     ) -> Outcome {
-        let state = (self.sessions).get_or_insert_with(session, OptionsState::default);
+        let state = (self.sessions).get_or_insert_with(context.session, OptionsState::default);
         let mut outcome = Outcome::default();
-        fields.each_fact(subject, tile, |fact| match state.effect(&fact, room) {
-            Effect::None => {}
-            Effect::Change => {
-                state.take(&fact, &self.hasher);
-                outcome.changes = true;
+        fields.each_fact(subject, tile, context.domain, |fact| {
+            match state.effect(&fact, room) {
+                Effect::None => {}
+                Effect::Change => {
+                    state.take(&fact, &self.hasher);
+                    self.new_properties |= matches!(fact, Fact::Properties(..));
+                    outcome.changes = true;
+                }
+                Effect::Refusal => outcome.refused += 1,
             }
-            Effect::Refusal => outcome.refused += 1,
         });
         let (states, others) = (self.sessions.values(), self.sessions.values().skip(1));
         self.alike = states.zip(others).all(|(one, other)| one.is_like(other));

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState as FastState;
 use foldhash::quality::RandomState;
 
 use super::fact::{Chain, Fact, NameKey, Naming, RateKey};
+use super::properties::{self, Properties};
 
 /// Octets of a name that are kept: longer ones are refused.
 const MAX_NAME_OCTETS: usize = 256;
@@ -21,7 +22,11 @@ pub(crate) struct OptionsState {
     rates: HashMap<RateKey, f64, FastState>,
     chains: HashMap<u64, Chain, FastState>,
     names: HashMap<NameKey, Box<str>, FastState>,
+    /// By template; `None`: of those that have none of their own.
+    biflow_directions: HashMap<Option<u16>, u8, FastState>,
     name_octets: usize,
+    properties: HashMap<u64, Properties, FastState>,
+    property_octets: usize,
     /// Bit n: there are names of the nth `Naming`.
     namings: u16,
     /// Of everything in it, whatever its order: equal ones have taught the same.
@@ -76,10 +81,34 @@ impl OptionsState {
         self.namings & 1 << of as u16 != 0
     }
 
+    /// What the Flow Records share that refer to this id (RFC 5473).
+    pub(crate) fn properties(&self, id: u64) -> Option<&Properties> {
+        self.properties.get(&id)
+    }
+
+    /// How the ends of a template's biflows were told apart (239 biflowDirection).
+    pub(crate) fn biflow_direction(&self, template_id: Option<u16>) -> Option<u8> {
+        let directions = &self.biflow_directions;
+        let direction = directions
+            .get(&template_id)
+            .or_else(|| directions.get(&None));
+        direction.copied()
+    }
+
     /// Octets that it takes, about.
     pub(super) fn octets(&self) -> usize {
-        let entries = self.rates.len() + self.chains.len() + self.names.len();
-        entries * ENTRY_OCTETS + self.chains.len() * size_of::<Chain>() + self.name_octets
+        let tables = [
+            self.rates.len(),
+            self.chains.len(),
+            self.names.len(),
+            self.properties.len(),
+            self.biflow_directions.len(),
+        ];
+        let entries: usize = tables.iter().sum();
+        entries * ENTRY_OCTETS
+            + self.chains.len() * size_of::<Chain>()
+            + self.name_octets
+            + self.property_octets
     }
 
     pub(super) fn is_like(&self, other: &Self) -> bool {
@@ -102,8 +131,28 @@ impl OptionsState {
                 Some(known) => (**known == **name, name.len().saturating_sub(known.len())),
                 None => (false, ENTRY_OCTETS + name.len()),
             },
+            Fact::Properties(id, fields, octets) => {
+                let cost = Properties::cost(fields, octets);
+                match self.properties.get(id) {
+                    Some(known) => (
+                        known.fields == **fields && *known.octets == **octets,
+                        cost.saturating_sub(Properties::cost(&known.fields, &known.octets)),
+                    ),
+                    None => (false, ENTRY_OCTETS + cost),
+                }
+            }
+            Fact::BiflowDirection(template, direction) => {
+                match self.biflow_directions.get(template) {
+                    Some(known) => (known == direction, 0),
+                    None => (false, ENTRY_OCTETS),
+                }
+            }
         };
-        let is_too_long = matches!(fact, Fact::Name(_, name) if name.len() > MAX_NAME_OCTETS);
+        let is_too_long = match fact {
+            Fact::Name(_, name) => name.len() > MAX_NAME_OCTETS,
+            Fact::Properties(_, _, octets) => octets.len() > properties::MAX_OCTETS,
+            _ => false,
+        };
         if is_known {
             Effect::None
         } else if is_too_long || growth > 0 && self.octets() + growth > room {
@@ -136,6 +185,22 @@ impl OptionsState {
                     fingerprint(hasher, &Fact::Name(key, &name))
                 })
             }
+            Fact::Properties(id, fields, octets) => {
+                self.property_octets += Properties::cost(fields, octets);
+                let properties = Properties {
+                    fields: fields.clone(),
+                    octets: octets.into(),
+                };
+                self.properties.insert(id, properties).map(|before| {
+                    let Properties { fields, octets } = &before;
+                    self.property_octets -= Properties::cost(fields, octets);
+                    fingerprint(hasher, &Fact::Properties(id, fields, octets))
+                })
+            }
+            Fact::BiflowDirection(template, direction) => self
+                .biflow_directions
+                .insert(template, direction)
+                .map(|before| fingerprint(hasher, &Fact::BiflowDirection(template, before))),
         };
         self.fingerprint ^= before.unwrap_or_default() ^ fingerprint(hasher, fact);
     }
@@ -150,5 +215,7 @@ fn fingerprint(hasher: &RandomState, fact: &Fact<'_>) -> u64 {
         Fact::Rate(key, rate) => hash(hasher, 1, (key, rate.to_bits())),
         Fact::Chain(id, chain) => hash(hasher, 2, (id, chain)),
         Fact::Name(key, name) => hash(hasher, 3, (key, name)),
+        Fact::BiflowDirection(template, direction) => hash(hasher, 4, (template, direction)),
+        Fact::Properties(id, fields, octets) => hash(hasher, 5, (id, fields, octets)),
     }
 }
