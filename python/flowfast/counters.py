@@ -69,7 +69,7 @@ COUNTERS: dict[str, str] = {
     "worker_panics": "Faults of flowfast's own that a worker ran into; please report them.",
     "heartbeats": "Times that workers published their counters, about ten a second each: a worker that is stuck has no more of them.",
     "packets_read": "Packets in captures.",
-    "packets_learnt": "Packets of a journal that only tell templates and options data; they are not received again.",
+    "packets_learnt": "Packets of a journal that only tell templates, options data and where sequences are; they are not received again.",
     "packets_skipped": "Packets in captures that hold no datagram to decode, by reason.",
     "queue_depth": "Flushes in the queue to the targets. A gauge.",
     "queue_capacity": "How many have room there. A gauge.",

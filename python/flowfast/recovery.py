@@ -12,7 +12,6 @@ from flowfast.sinks.rotating import RotatingFiles
 from flowfast.units import plural
 
 POLL_S = 0.2
-BATCH_ROWS = 131_072
 RETRY_S = (1.0, 60.0)
 """How long a segment that could not be written rests: first, and at most."""
 
@@ -20,12 +19,12 @@ RETRY_S = (1.0, 60.0)
 class Recovery:
     """A thread that takes one segment after the other into the targets that lack it.
 
-    `decode` opens captures, with a path for the sets that no template came for, and how many rows
-    make a batch. `sinks`: a sink for each target, now or before.
+    `decode` opens captures, with a path for the sets that no template came for, and whether each datagram is a batch. `sinks`: a sink for
+    each target, now or before.
     """
 
     def __init__(
-        self, journal: Journal, sinks: Mapping[Path, RotatingFiles], decode: Callable[[Sequence[Path], Path, int], _core.Replay]
+        self, journal: Journal, sinks: Mapping[Path, RotatingFiles], decode: Callable[[Sequence[Path], Path, bool], _core.Replay]
     ) -> None:
         self._journal = journal
         self._sinks = sinks
@@ -88,8 +87,8 @@ class Recovery:
         """Decode a segment into sinks and commit it in each of them; the rows in it."""
         states = self._journal.states() if LATE in segment else []
         # A fault of our own costs the rows of a batch that is not closed: where there was one, each datagram is a batch.
-        batch_rows = 1 if segment in self._panicked else BATCH_ROWS
-        replay = self._decode([*states, self._journal.directory / segment], self._journal.late_of(segment), batch_rows)
+        singly = segment in self._panicked
+        replay = self._decode([*states, self._journal.directory / segment], self._journal.late_of(segment), singly)
         replay.start()
         rows = 0
         try:

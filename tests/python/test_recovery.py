@@ -7,7 +7,7 @@ from support import netflow5, pcap
 
 from flowfast import _core
 from flowfast.journal import Journal
-from flowfast.recovery import BATCH_ROWS, Recovery
+from flowfast.recovery import Recovery
 from flowfast.sinks import ROW_WRITERS, Account
 from flowfast.sinks.rotating import RotatingFiles
 
@@ -33,9 +33,9 @@ def test_after_a_panic_a_segment_is_decoded_datagram_by_datagram(tmp_path):
     (journal.directory / segment).write_bytes(pcap([netflow5(10), netflow5(10, sequence=10)]))
     asked = []
 
-    def decode(captures, late, batch_rows):
-        asked.append(batch_rows)
-        return Panicked(_core.Replay([str(path) for path in captures], rotate_s=60, late=late, batch_rows=batch_rows))
+    def decode(captures, late, singly):
+        asked.append(singly)
+        return Panicked(_core.Replay([str(path) for path in captures], rotate_s=60, late=late))
 
     recovery = Recovery(journal, {out: sink}, decode)
     journal.put_back([segment])
@@ -45,7 +45,7 @@ def test_after_a_panic_a_segment_is_decoded_datagram_by_datagram(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     recovery.close()
-    assert asked == [BATCH_ROWS, 1]
+    assert asked == [False, True]
     assert (sink.account.records_handed, sink.account.records_deferred, sink.account.records_written) == (40, 20, 20)
     assert sum(pq.read_metadata(path).num_rows for path in out.glob("flows/**/*.parquet")) == 20
     assert not (journal.directory / segment).exists()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from flowfast import _core, logs
 from flowfast.commands.targets import flows_schema
@@ -73,13 +74,14 @@ class Upkeep:
         self._watch.close()
         self._journal.close()
 
-    def _decode(self, captures: Sequence[Path], late: Path, batch_rows: int) -> _core.Replay:
+    def _decode(self, captures: Sequence[Path], late: Path, singly: bool) -> _core.Replay:
         settings = self._settings
+        batching: dict[str, Any] = {"batch_rows": 1} if singly else {}
         return _core.Replay(
             [str(capture) for capture in captures],
             **settings.decoding,
             rotate_s=settings.rotation_s,
             late=late,
-            batch_rows=batch_rows,
             limits=settings.limits.bounds(),  # whom to hear was decided when it came
+            **batching,
         )
