@@ -2,6 +2,7 @@
 //! direction of biflows, and when the exporter started.
 
 mod fact;
+mod of_templates;
 mod properties;
 mod rate;
 mod report;
