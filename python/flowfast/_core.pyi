@@ -160,6 +160,8 @@ class Collector:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
     def exporters(self) -> list[dict[str, Any]]: ...
+    def exporters_of_unknown_elements(self) -> list[dict[str, Any]]:
+        """Those of `exporters` that use elements which are in no registry."""
     def exporter_count(self) -> int:
         """How many `exporters` has; cheap, however many they are."""
     def templates(self) -> list[dict[str, Any]]:

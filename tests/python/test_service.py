@@ -19,9 +19,10 @@ class PanickedCollector:
         return self.datagrams
 
     def stats(self):
-        return {"workers": [], "queue_depth": 0, "queue_capacity": 64, "collector_down_records": 0, "collector_down_packets": 0}
+        counters = dict.fromkeys(("templates_new", "collector_down_records", "collector_down_packets"), 0)
+        return {"workers": [], "queue_depth": 0, "queue_capacity": 64, **counters}
 
-    def exporters(self):
+    def exporters_of_unknown_elements(self):
         return []
 
 

@@ -152,7 +152,7 @@ class Service:
 
     def _tell_unknown(self, templates: int) -> None:
         """Log elements that no registry knows, when there are templates that have not been looked at."""
-        if templates != self._templates_looked_at and self._unknown.tell(self.collector.exporters()):
+        if templates != self._templates_looked_at and self._unknown.tell(self.collector.exporters_of_unknown_elements()):
             self._templates_looked_at = templates
 
     def _tell_missed(self, stats: Stats) -> None:

@@ -258,6 +258,11 @@ impl Collector {
         self.consumer.exporters()
     }
 
+    /// Those of [`Self::exporters`] that use elements which are in no registry: few, however many exporters there are.
+    pub fn exporters_of_unknown_elements(&self) -> Vec<ExporterSummary> {
+        (self.consumer).exporters_that(|exporter| !exporter.unknown_elements.is_empty())
+    }
+
     /// How many [`Self::exporters`] tells of, without making the list.
     pub fn exporter_count(&self) -> usize {
         self.consumer.exporter_count()

@@ -149,9 +149,18 @@ impl Consumer {
 
     /// What each Exporter and Observation Domain sent, as of a second ago; exact once the workers have stopped.
     pub(crate) fn exporters(&self) -> Vec<ExporterSummary> {
+        self.exporters_that(|_| true)
+    }
+
+    /// Those of [`Self::exporters`] that are wanted: the others are not copied.
+    pub(crate) fn exporters_that(
+        &self,
+        are_wanted: impl Fn(&ExporterSummary) -> bool,
+    ) -> Vec<ExporterSummary> {
         let published = |board: &Arc<Board>| Arc::clone(&board.exporters());
         let lists: Vec<_> = self.boards.iter().map(published).collect();
-        lists.iter().flat_map(|list| list.iter().cloned()).collect()
+        let all = lists.iter().flat_map(|list| list.iter());
+        all.filter(|each| are_wanted(each)).cloned().collect()
     }
 
     /// How many [`Self::exporters`] tells of, without making the list.

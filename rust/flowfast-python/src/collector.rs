@@ -217,6 +217,11 @@ impl Collector {
         exporters_list(py, &self.0.exporters())
     }
 
+    /// Those of `exporters` that use elements which are in no registry.
+    fn exporters_of_unknown_elements<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        exporters_list(py, &self.0.exporters_of_unknown_elements())
+    }
+
     /// How many `exporters` has; cheap, however many they are.
     fn exporter_count(&self) -> usize {
         self.0.exporter_count()
