@@ -26,6 +26,9 @@ class Batch:
     """Rows of one table, as one Arrow record batch. Readable by anything that knows the Arrow PyCapsule interface, without a copy."""
 
     @property
+    def id(self) -> int:
+        """Its number among the batches of one source."""
+    @property
     def table(self) -> str:
         """`flows`, a table of the `wire` schema, or `ledger`."""
     @property

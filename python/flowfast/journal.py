@@ -108,8 +108,8 @@ class Journal:
         """The targets that are to have the rows of a segment."""
         return self._owed.get(segment, self.roots)
 
-    def settle(self, sink: RotatingFiles, end: IntervalEnd, missing: int) -> None:
-        """A worker's interval has ended: commit its files in one target, or leave them to the journal if `missing` rows did not come."""
+    def settle(self, sink: RotatingFiles, end: IntervalEnd, missing: Sequence[int]) -> None:
+        """A worker's interval has ended: commit its files in one target, or leave them to the journal if batches are `missing`."""
         interval = (end.worker, end.interval_start)
         if end.segment is None:
             name = f"{end.interval_start}-{end.worker}-{self.run}-none{SEGMENT}"

@@ -1,7 +1,7 @@
 """From the core to the targets: every batch goes to every sink, each behind a queue and a thread of its own."""
 
 import threading
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 from typing import Protocol
@@ -51,7 +51,7 @@ class SinkRunner:
         self.account = account
         self.keeps_ledger = keeps_ledger
         self._journal = journal
-        self._missing: Counter[tuple[int, int]] = Counter()
+        self._missing: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self.lost: TargetLost | None = None
         self._sink = sink
         self.queue_rows = queue_rows
@@ -75,7 +75,8 @@ class SinkRunner:
                 return False
             self._queue.append(event)
             self._rows += rows
-            self.account.records_handed += rows
+            if not isinstance(event, IntervalEnd) and not _is_ledger(event):
+                self.account.hand(event)
             self._changed.notify_all()
         return True
 
@@ -86,10 +87,10 @@ class SinkRunner:
 
     def drop(self, event: Event) -> None:
         """An event finds no room, and nobody waits."""
-        if self._journal is None or isinstance(event, IntervalEnd):
+        if self._journal is None or isinstance(event, IntervalEnd) or _is_ledger(event):
             self.account.records_dropped += _rows(event)
         else:
-            self.account.records_handed += event.num_rows
+            self.account.hand(event)
             self._miss(event)
 
     @property
@@ -127,7 +128,7 @@ class SinkRunner:
         try:
             self._sink.close()
         except Exception as error:
-            self.account.lost(self.account.records_in_flight, error)
+            self.account.lost(self.account.batches_in_flight, error)
 
     def _give_until_taken(self, event: Event) -> None:
         pause_s, longest_s = RETRY_S
@@ -137,7 +138,7 @@ class SinkRunner:
                 return self.account.took()
             except TargetLost as error:
                 self.lost = error
-                return self.account.lost(_rows(event), error)
+                return self.account.lost(_batches(event), error)
             except OSError as error:
                 if not self._may_retry_after(pause_s):
                     return self._give_up(event, error)
@@ -148,7 +149,7 @@ class SinkRunner:
 
     def _give_up(self, event: Event, error: Exception) -> None:
         if self._journal is None or isinstance(event, IntervalEnd):
-            self.account.lost(_rows(event), error)
+            self.account.lost(_batches(event), error)
         else:
             self.account.fault(error)
             self._miss(event)
@@ -182,16 +183,16 @@ class SinkRunner:
                 self._sink.end_interval(event.worker, event.interval_start)
             else:
                 with self._changed:
-                    missing = self._missing.pop((event.worker, event.interval_start), 0)
+                    missing = self._missing.pop((event.worker, event.interval_start), [])
                 self._journal.settle(self._sink, event, missing)
         elif self.lost is not None:
-            self.account.lost(_rows(event), self.lost)
+            self.account.lost(_batches(event), self.lost)
         else:
             self._sink.write(event)
 
     def _miss(self, batch: Batch) -> None:
         with self._changed:
-            self._missing[batch.worker, batch.interval_start] += _rows(batch)
+            self._missing[batch.worker, batch.interval_start] += _batches(batch)
 
 
 class Pipeline:
@@ -300,3 +301,8 @@ def _is_ledger(event: Event) -> bool:
 def _rows(event: Event) -> int:
     """Records of an event; rows of the ledger are none."""
     return 0 if isinstance(event, IntervalEnd) or _is_ledger(event) else event.num_rows
+
+
+def _batches(event: Event) -> list[int]:
+    """The batch that an event is, by its id, if it has records to answer for."""
+    return [] if isinstance(event, IntervalEnd) or _is_ledger(event) else [event.id]

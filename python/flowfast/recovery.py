@@ -54,7 +54,7 @@ class Recovery:
             except Exception as error:  # whatever it was, the segment is still there, and the others may do better
                 for sink in list(self._sinks.values()):
                     sink.defer()
-                    sink.account.deferred(sink.account.records_in_flight)
+                    sink.account.deferred(sink.account.batches_in_flight)
                 self._journal.late_of(segment).unlink(missing_ok=True)
                 logs.warning("recovery_failed", f"journal segment {segment} is tried again: {reason(error)}", segment=segment)
                 self._journal.put_back([segment])
@@ -100,7 +100,7 @@ class Recovery:
                     continue
                 rows += event.num_rows
                 for sink in sinks:
-                    sink.account.records_handed += event.num_rows
+                    sink.account.hand(event)
                     sink.write(event)
         finally:
             replay.close()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import queue
@@ -14,10 +15,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+
+from flowfast.sinks import Account
 
 FLOWFAST = [sys.executable, "-m", "flowfast"]
 
@@ -31,6 +34,7 @@ class HandMadeBatch:
     kind: str = "flows"
     worker: int = 0
     interval_start: int = 0
+    id: int = field(default_factory=itertools.count().__next__)
 
     @property
     def num_rows(self) -> int:
@@ -61,6 +65,13 @@ def hand_made(first: int, rows: int, **attributes) -> HandMadeBatch:
     """Rows whose `bytes` are `first`, `first` + 1 and so on, so that each can be found again."""
     columns = [pa.array([i % 65536 for i in range(first, first + rows)], pa.uint16()), pa.array(range(first, first + rows), pa.uint64())]
     return HandMadeBatch(pa.record_batch(columns, schema=SCHEMA), **attributes)
+
+
+def lose(account: Account, rows: int, error: Exception) -> None:
+    """A target gets a batch of so many rows, and loses it."""
+    batch = hand_made(0, rows)
+    account.hand(batch)
+    account.lost([batch.id], error)
 
 
 def netflow5(records: int, sequence: int = 0, unix_s: int = 1_790_000_000) -> bytes:

@@ -35,7 +35,7 @@ class Gated:
     def write(self, batch):
         self.gate.wait(10)
         self.rows += batch.rows["bytes"].to_pylist()
-        self.account.wrote(batch.num_rows)
+        self.account.wrote([batch.id])
 
     def end_interval(self, worker, interval_start):
         pass

@@ -46,11 +46,11 @@ def opened(target, directory, *, schema=SCHEMA, replace=True):
 
 def hand(sink, account, batch):
     """Hand a batch to a sink as the pipeline does."""
-    account.records_handed += batch.num_rows
+    account.hand(batch)
     try:
         sink.write(batch)
     except Exception as error:
-        account.lost(batch.num_rows, error)
+        account.lost([batch.id], error)
 
 
 def read_back(directory):
@@ -76,7 +76,7 @@ def test_rows_written_are_rows_readable(target, tmp_path):
     sink, account = opened(target, tmp_path)
     batches = [hand_made(0, 1000), hand_made(1000, 1, worker=1), hand_made(1001, 500), hand_made(1501, 0)]
     for batch in batches:
-        account.records_handed += batch.num_rows
+        account.hand(batch)
         sink.write(batch)
     sink.end_interval(0, 0)
     sink.close()
@@ -101,8 +101,7 @@ def test_paths_may_be_anything(target, tmp_path):
     directory = tmp_path / "\u6d41\u91cf \u00fc 'quote' \"double\" %41 #1 ?x"
     directory.mkdir()
     sink, account = opened(target.replace("out", "out \u00e9"), directory)
-    account.records_handed += 10
-    sink.write(hand_made(0, 10))
+    hand(sink, account, hand_made(0, 10))
     sink.close()
     assert account.records_written == 10
     assert read_back(directory) == list(range(10))
@@ -113,8 +112,7 @@ def test_an_interval_is_committed_when_it_ends(target, tmp_path):
     sink, account = opened(target, tmp_path)
     for worker in (0, 1):
         for interval in (START_S, START_S + 60):
-            sink.write(hand_made(account.records_handed, 10, worker=worker, interval_start=interval))
-            account.records_handed += 10
+            hand(sink, account, hand_made(account.records_handed, 10, worker=worker, interval_start=interval))
     sink.end_interval(0, START_S)
     assert read_back(tmp_path) == list(range(10))
     assert account.records_in_flight == 30
@@ -128,10 +126,10 @@ def test_an_interval_is_committed_when_it_ends(target, tmp_path):
 
 @pytest.mark.parametrize("target", DIRECTORIES)
 def test_late_rows_of_an_interval_get_a_file_of_their_own(target, tmp_path):
-    sink, _ = opened(target, tmp_path)
-    sink.write(hand_made(0, 10, interval_start=START_S))
+    sink, account = opened(target, tmp_path)
+    hand(sink, account, hand_made(0, 10, interval_start=START_S))
     sink.end_interval(0, START_S)
-    sink.write(hand_made(10, 10, interval_start=START_S))
+    hand(sink, account, hand_made(10, 10, interval_start=START_S))
     sink.close()
     assert read_back(tmp_path) == list(range(20))
     assert len(list((tmp_path / "out").rglob("flows-*"))) == 2
@@ -242,15 +240,27 @@ def test_a_full_disk_that_is_freed_is_written_again(target, small_disk):
 @pytest.mark.parametrize("target", DIRECTORIES)
 def test_a_directory_removed_under_way_costs_what_was_in_it(target, tmp_path):
     sink, account = opened(target, tmp_path)
-    account.records_handed = 20
-    sink.write(hand_made(0, 10, interval_start=START_S))
+    hand(sink, account, hand_made(0, 10, interval_start=START_S))
     shutil.rmtree(tmp_path / "out")
     sink.end_interval(0, START_S)
     assert account.records_failed == 10
-    sink.write(hand_made(10, 10, interval_start=START_S + 60))
+    hand(sink, account, hand_made(10, 10, interval_start=START_S + 60))
     sink.close()
     assert account.records_written == 10
     assert read_back(tmp_path) == list(range(10, 20))
+
+
+def test_a_batch_is_answered_once():
+    account = Account("x")
+    first, second = hand_made(0, 10), hand_made(10, 5)
+    account.hand(first)
+    account.hand(second)
+    account.wrote([first.id])
+    account.wrote([first.id])
+    assert (account.records_written, account.records_in_flight, account.errors) == (10, 5, 1)
+    assert account.batches_in_flight == [second.id]
+    account.deferred(account.batches_in_flight)
+    assert (account.records_deferred, account.records_in_flight) == (5, 0)
 
 
 def test_nobody_reads_standard_output():
@@ -273,7 +283,7 @@ def test_nobody_reads_standard_output():
 @pytest.mark.parametrize("target", [each for each in SINGLE_FILES if "ndjson" not in each])
 def test_one_file_of_two_tables_is_refused(target, tmp_path):
     sink, account = opened(target, tmp_path, schema=None)
-    sink.write(hand_made(0, 10, table="a"))
+    hand(sink, account, hand_made(0, 10, table="a"))
     with pytest.raises(TargetLost, match="cannot hold two tables, `a` and `b`"):
         sink.write(hand_made(10, 10, table="b"))
     with pytest.raises(TargetLost):
@@ -285,8 +295,8 @@ def test_one_file_of_two_tables_is_refused(target, tmp_path):
 
 def test_one_ndjson_file_takes_every_table(tmp_path):
     sink, account = opened("{dir}/out.ndjson", tmp_path, schema=None)
-    sink.write(hand_made(0, 10, table="a"))
-    sink.write(hand_made(10, 10, table="b"))
+    hand(sink, account, hand_made(0, 10, table="a"))
+    hand(sink, account, hand_made(10, 10, table="b"))
     sink.close()
     assert account.records_written == 20
     assert read_back(tmp_path) == list(range(20))
@@ -295,9 +305,9 @@ def test_one_ndjson_file_takes_every_table(tmp_path):
 @pytest.mark.parametrize("target", [each for each in DIRECTORIES if "ndjson" not in each])
 def test_changed_columns_begin_another_file(target, tmp_path):
     sink, account = opened(target, tmp_path)
-    sink.write(hand_made(0, 10))
+    hand(sink, account, hand_made(0, 10))
     changed = hand_made(10, 10).rows.append_column("more", pa.array([1] * 10))
-    sink.write(HandMadeBatch(changed))
+    hand(sink, account, HandMadeBatch(changed))
     sink.close()
     assert account.files_written == 2
     assert read_back(tmp_path) == list(range(20))
@@ -307,7 +317,7 @@ def test_open_files_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("flowfast.sinks.rotating.MAX_OPEN_FILES", 4)
     sink, account = opened("arrow:{dir}/out", tmp_path)
     for index in range(10):
-        sink.write(hand_made(index, 1, table=f"t{index}"))
+        hand(sink, account, hand_made(index, 1, table=f"t{index}"))
         assert len(list((tmp_path / "out/.incomplete").iterdir())) <= 4
     assert account.files_written == 6
     sink.close()
@@ -318,7 +328,7 @@ def test_buffered_octets_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("flowfast.sinks.rotating.MAX_BUFFERED_OCTETS", 50_000)
     sink, account = opened("parquet:{dir}/out", tmp_path)
     for index in range(20):
-        sink.write(hand_made(index * 1000, 1000, table=f"t{index % 3}"))
+        hand(sink, account, hand_made(index * 1000, 1000, table=f"t{index % 3}"))
         assert sum(file.writer.buffered_octets for file in sink._open.values()) <= 50_000
     sink.close()
     assert read_back(tmp_path) == list(range(20_000))
@@ -359,9 +369,9 @@ def test_a_directory_that_may_not_be_written(target, tmp_path):
 
 
 def test_parquet_is_read_by_others_with_its_metadata(tmp_path):
-    sink, _ = opened("parquet:{dir}/out", tmp_path)
+    sink, account = opened("parquet:{dir}/out", tmp_path)
     for minute in (0, 59, 60):
-        sink.write(hand_made(minute, 1, interval_start=START_S + 60 * minute))
+        hand(sink, account, hand_made(minute, 1, interval_start=START_S + 60 * minute))
     sink.close()
     pattern = f"{tmp_path}/out/flows/**/*.parquet"
     table = f"read_parquet('{pattern}', hive_partitioning=true)"
@@ -374,9 +384,9 @@ def test_parquet_is_read_by_others_with_its_metadata(tmp_path):
 
 
 def test_row_groups_are_gathered_from_batches(tmp_path):
-    sink, _ = opened("{dir}/out.parquet", tmp_path)
+    sink, account = opened("{dir}/out.parquet", tmp_path)
     for index in range(40):
-        sink.write(hand_made(index * 10_000, 10_000))
+        hand(sink, account, hand_made(index * 10_000, 10_000))
     sink.close()
     metadata = pa.parquet.ParquetFile(tmp_path / "out.parquet").metadata
     assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == [260_000, 140_000]

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from rich.console import Console
+from support import lose
 
 from flowfast import logs
 from flowfast.counters import Snapshot
@@ -67,17 +68,17 @@ def test_failing_targets_are_told_at_once_and_then_once_a_minute(logged, monkeyp
     monkeypatch.setattr("flowfast.status.monotonic", lambda: now[0])
     good, bad = Account("good"), Account("bad")
     status = Status(Console(stderr=True), lambda: Snapshot(now[0], 0, 0, 0), [good, bad], live=False)
-    bad.lost(10, OSError(28, "No space left on device"))
+    lose(bad, 10, OSError(28, "No space left on device"))
     status.tick()
     (entry,) = logged()
     assert (entry["event"], entry["level"], entry["target"], entry["records"]) == ("target_lost", "error", "bad", 10)
     assert entry["message"] == "bad lost 10 records: no space left on the device"
-    bad.lost(10, OSError(28, "No space left on device"))
+    lose(bad, 10, OSError(28, "No space left on device"))
     good.records_dropped = 5
     status.tick()
     (entry,) = logged()
     assert entry["message"] == "good lost 5 records: it is slower than the flows"
-    good.lost(1, OSError(5, "Input/output error"))
+    lose(good, 1, OSError(5, "Input/output error"))
     status.tick()
     assert [entry["event"] for entry in logged()] == ["all_targets_failing"]
     now[0] += 61

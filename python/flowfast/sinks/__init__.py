@@ -33,8 +33,9 @@ __all__ = ["Account", "RowWriter", "Sink", "open_sink"]
 class Sink(Protocol):
     """A place that rows go. One thread calls it.
 
-    Every row handed to it is answered exactly once in its `Account`, by `wrote` when it is durable or by `lost`. If `write` raises, none of
-    that batch's rows has been answered and the caller answers them with `lost`. `TargetLost` means that no row will ever be taken again.
+    Every batch handed to it is answered exactly once in its `Account`, by its id: `wrote` when its rows are durable, or `lost`. If `write`
+    raises, that batch has not been answered and the caller answers it with `lost`. `TargetLost` means that no row will ever be taken
+    again.
     """
 
     def write(self, batch: Batch) -> None:

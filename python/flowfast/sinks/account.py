@@ -2,8 +2,10 @@
 
 import errno
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from flowfast._core import Batch
 from flowfast.errors import TargetLost
 
 REASONS = {
@@ -39,6 +41,9 @@ def failure_reason(error: BaseException) -> str:
 class Account:
     """Rows of one target: `records_handed = records_written + records_failed + records_deferred + records_in_flight`.
 
+    Batches are handed one by one and answered once each, by their ids: `wrote`, `lost` or `deferred`. A second answer is a fault and counts
+    nothing.
+
     `failed_by_reason` splits `records_failed` by the labels of `REASONS`. Rows that were dropped because the sink's queue was full were
     never handed to it: `records_dropped` counts them. One thread hands and drops, one other answers, so no counter has two writers.
     `errors` counts faults of the target, `retries` those after which the same rows were tried again.
@@ -58,6 +63,8 @@ class Account:
     failing: bool = False
     last_error: BaseException | None = None
     _retried: bool = False
+    _in_flight: dict[int, int] = field(default_factory=dict)
+    """Records of each batch that was handed and not answered."""
 
     @property
     def reader_left(self) -> bool:
@@ -75,9 +82,19 @@ class Account:
         """Rows that this target did not get: dropped before it or failed in it."""
         return self.records_dropped + self.records_failed
 
-    def wrote(self, rows: int, octets: int = 0) -> None:
-        """`rows`, which take so many octets there, are where the target promises them to be."""
-        self.records_written += rows
+    @property
+    def batches_in_flight(self) -> Sequence[int]:
+        """Batches that have no answer yet, in the order in which they were handed."""
+        return list(self._in_flight)
+
+    def hand(self, batch: Batch) -> None:
+        """A batch goes to the target, or is left to the journal in its place."""
+        self._in_flight[batch.id] = batch.num_rows
+        self.records_handed += batch.num_rows
+
+    def wrote(self, batches: Iterable[int], octets: int = 0) -> None:
+        """The rows of `batches`, which take so many octets there, are where the target promises them to be."""
+        self.records_written += self._answer(batches)
         self.octets_written += octets
         self.failing = False
 
@@ -86,8 +103,9 @@ class Account:
         if self._retried:
             self._retried = self.failing = False
 
-    def lost(self, rows: int, error: BaseException) -> None:
-        """`rows` could not be written."""
+    def lost(self, batches: Iterable[int], error: BaseException) -> None:
+        """The rows of `batches` could not be written."""
+        rows = self._answer(batches)
         self.records_failed += rows
         self.failed_by_reason[failure_reason(error)] += rows
         self.fault(error)
@@ -104,9 +122,19 @@ class Account:
         self.failing = True
         self.last_error = error
 
-    def deferred(self, rows: int) -> None:
-        """`rows` were not written, and the journal gives them again."""
-        self.records_deferred += rows
+    def deferred(self, batches: Iterable[int]) -> None:
+        """The rows of `batches` were not written, and the journal gives them again."""
+        self.records_deferred += self._answer(batches)
+
+    def _answer(self, batches: Iterable[int]) -> int:
+        """Records of batches that are in flight no more."""
+        rows = 0
+        for batch in batches:
+            try:
+                rows += self._in_flight.pop(batch)
+            except KeyError:
+                self.fault(RuntimeError(f"batch {batch} was answered twice"))
+        return rows
 
     def as_dict(self) -> dict[str, int | str]:
         """The counters, under their names."""

@@ -1,9 +1,9 @@
 """A directory of rotating files: one for each table, worker and interval, committed when the interval ends."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,8 +30,8 @@ class _OpenFile:
     key: _Key
     pending: PendingFile
     writer: RowWriter
-    records: int = 0
-    """Rows, but none of the ledger's."""
+    batches: list[int] = field(default_factory=list)
+    """What is in it, but none of the ledger's."""
     octets: int = 0
 
 
@@ -52,7 +52,7 @@ class RotatingFiles:
         self._run = run
         self._open: dict[_Key, _OpenFile] = {}
         self._closed: list[_OpenFile] = []
-        self._missing: Counter[tuple[int, int]] = Counter()
+        self._missing: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self._answers = Answers(account)
         self._ledger: tuple[_Key, pa.Schema, pa.Scalar] | None = None
         probe_directory(root)
@@ -64,10 +64,10 @@ class RotatingFiles:
             self._write_ledger(batch)
             return
         try:
-            self._write(key, batch, batch.num_rows)
+            self._write(key, batch, [batch.id])
         except SchemaChanged:
             self._end(key)
-            self._write(key, batch, batch.num_rows)
+            self._write(key, batch, [batch.id])
         if sum(file.writer.buffered_octets for file in self._open.values()) > MAX_BUFFERED_OCTETS:
             self._flush_largest()
 
@@ -88,19 +88,19 @@ class RotatingFiles:
             self._end(key)
 
     def settle(
-        self, manifest: Path, interval: tuple[int, int] | None, *, missing: int = 0, complete: bool = True, again: bool = True
+        self, manifest: Path, interval: tuple[int, int] | None, *, missing: Sequence[int] = (), complete: bool = True, again: bool = True
     ) -> bool:
         """Commit all files of a (worker, start of an interval), or all files, together: once the manifest is there they are committed.
 
-        `missing`: rows that were handed and never came here; `complete`: all rows were handed. If some lack, or the files cannot be
+        `missing`: batches that were handed and never came here; `complete`: all rows were handed. If some lack, or the files cannot be
         committed, and the journal gives them `again`, all are deferred. Whether nothing is left to be done.
         """
         for key in [key for key in self._open if interval in (None, key[1:])]:
             self._end(key)
-        missing += sum(self._missing.pop(key) for key in list(self._missing) if interval in (None, key))
+        missing = [*missing, *(batch for key in list(self._missing) if interval in (None, key) for batch in self._missing.pop(key))]
         files = [file for file in self._closed if interval in (None, file.key[1:])]
         self._closed = [file for file in self._closed if file not in files]
-        rows = sum(file.records for file in files)
+        batches = [batch for file in files for batch in file.batches]
         if not files and not missing and complete:
             return True
         if again and (missing or not complete):
@@ -114,10 +114,10 @@ class RotatingFiles:
                 self._defer(files, missing)
                 return False
             self._discard(files)
-            self.account.lost(rows + missing, error)
+            self.account.lost([*batches, *missing], error)
             return True
         self.account.files_written += len(files)
-        self.account.wrote(rows, sum(file.octets for file in files))
+        self.account.wrote(batches, sum(file.octets for file in files))
         if missing:
             self.account.lost(missing, self.account.last_error or TargetError("the journal had a gap"))
         with suppress(OSError):  # it is tried again before the segment goes
@@ -129,13 +129,13 @@ class RotatingFiles:
         for key in list(self._open):
             self._end(key)
         files, self._closed = self._closed, []
-        missing = sum(self._missing.values())
+        missing = [batch for batches in self._missing.values() for batch in batches]
         self._missing.clear()
         self._defer(files, missing)
 
-    def _defer(self, files: Sequence[_OpenFile], missing: int) -> None:
+    def _defer(self, files: Sequence[_OpenFile], missing: Sequence[int]) -> None:
         self._discard(files)
-        self.account.deferred(missing + sum(file.records for file in files))
+        self.account.deferred([*missing, *(batch for file in files for batch in file.batches)])
 
     def _discard(self, files: Sequence[_OpenFile]) -> None:
         for file in files:
@@ -144,7 +144,7 @@ class RotatingFiles:
     def _write_ledger(self, batch: Batch) -> None:
         """Write rows of the ledger, and after them what became of the records handed to this target."""
         key, rows = (batch.table, batch.worker, batch.interval_start), pa.record_batch(batch)
-        self._write(key, rows, 0)
+        self._write(key, rows, [])
         self._ledger = (key, rows.schema, rows["minute"][0])
         self._tell_answers(*self._ledger)
 
@@ -153,7 +153,7 @@ class RotatingFiles:
         answers = self._answers.rows(schema, minute)
         try:
             if answers.num_rows:
-                self._write(key, answers, 0)
+                self._write(key, answers, [])
         except Exception as error:
             self._say_ledger_lost(error)
         else:
@@ -162,16 +162,16 @@ class RotatingFiles:
     def _say_ledger_lost(self, error: Exception) -> None:
         logs.error("ledger_lost", f"rows of the ledger in {self.root} are lost: {reason(error)}")
 
-    def _write(self, key: _Key, batch: Batch, records: int) -> None:
+    def _write(self, key: _Key, rows: Batch, batches: Sequence[int]) -> None:
         file = self._open.get(key) or self._start(key)
         try:
-            file.writer.write(batch)
+            file.writer.write(rows)
         except SchemaChanged:
             raise
         except Exception as error:
             self._lose(key, error)
             raise
-        file.records += records
+        file.batches += batches
 
     def _start(self, key: _Key) -> _OpenFile:
         if len(self._open) >= MAX_OPEN_FILES:
@@ -207,16 +207,16 @@ class RotatingFiles:
             self._closed.append(file)
             return
         self.account.files_written += key[0] != LEDGER
-        self.account.wrote(file.records, file.octets)
+        self.account.wrote(file.batches, file.octets)
 
     def _lose(self, key: _Key, error: Exception) -> None:
         file = self._open.pop(key)
         file.writer.abandon()
         file.pending.discard()
         if self._run and key[0] != LEDGER:
-            self._missing[key[1:]] += file.records
+            self._missing[key[1:]] += file.batches
             self.account.fault(error)
         else:
-            self.account.lost(file.records, error)
+            self.account.lost(file.batches, error)
         if key[0] == LEDGER:
             self._say_ledger_lost(error)

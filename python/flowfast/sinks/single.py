@@ -38,7 +38,7 @@ class SingleFile:
         self._account = account
         self._open: tuple[PendingFile, RowWriter] | None = None
         self._table: str | None = None
-        self._rows = 0
+        self._batches: list[int] = []
         self._lost: TargetLost | None = None
 
     def write(self, batch: Batch) -> None:
@@ -51,7 +51,7 @@ class SingleFile:
             writer.write(batch)
         except Exception as error:
             raise self._lose(error) from error
-        self._rows += batch.num_rows
+        self._batches.append(batch.id)
 
     def end_interval(self, worker: int, interval_start: int) -> None:
         """A single file knows no intervals."""
@@ -71,7 +71,7 @@ class SingleFile:
             self._lose(error)
             return
         self._account.files_written += 1
-        self._account.wrote(self._rows, octets)
+        self._account.wrote(self._batches, octets)
 
     def _opened(self) -> tuple[PendingFile, RowWriter]:
         """The file and its writer, made when they are first needed: a run that cannot start leaves nothing behind."""
@@ -102,5 +102,5 @@ class SingleFile:
             )
         else:
             self._lost = TargetLost(reason(error), "free some space or choose another place")
-        self._account.lost(self._rows, self._lost)
+        self._account.lost(self._batches, self._lost)
         return self._lost

@@ -29,7 +29,7 @@ class StandardOutput:
                 rest = rest[os.write(self._descriptor, rest) :]
         except BrokenPipeError as error:
             raise TargetLost("nobody reads standard output any more", reader_left=True) from error
-        self._account.wrote(batch.num_rows, len(octets))
+        self._account.wrote([batch.id], len(octets))
 
     def end_interval(self, worker: int, interval_start: int) -> None:
         """Nothing is held."""

@@ -14,6 +14,8 @@ pub enum Event {
 /// Rows of one table from one worker and one rotation interval.
 #[derive(Clone, Debug)]
 pub struct Batch {
+    /// Its number among those that the consumer got: by it, whoever takes the rows says what became of them.
+    pub id: u64,
     /// The table and its rows.
     pub rows: TableBatch,
     /// Index of the worker that decoded them, over all listeners.

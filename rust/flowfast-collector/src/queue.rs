@@ -1,7 +1,7 @@
 //! The bounded queue between workers and consumer, and what happens when it is full.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -160,6 +160,7 @@ pub(crate) fn queue(flushes: usize) -> (Sender<Item>, Inbox) {
     let inbox = Inbox {
         receiver,
         unpacked: Mutex::default(),
+        next_id: AtomicU64::new(0),
     };
     (sender, inbox)
 }
@@ -266,6 +267,7 @@ pub(crate) struct Inbox {
     receiver: Receiver<Item>,
     /// Batches of the flush that was taken last, which the consumer gets one by one.
     unpacked: Mutex<VecDeque<Batch>>,
+    next_id: AtomicU64,
 }
 
 impl Inbox {
@@ -286,6 +288,7 @@ impl Inbox {
                     tables,
                 }) => {
                     let batches = tables.into_iter().map(|rows| Batch {
+                        id: self.next_id.fetch_add(1, Ordering::Relaxed),
                         rows,
                         worker,
                         interval_start_s,

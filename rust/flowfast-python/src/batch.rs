@@ -17,6 +17,7 @@ use crate::text;
 /// Rows of one table, as one Arrow record batch. Readable by anything that knows the Arrow PyCapsule interface, without a copy.
 #[pyclass(module = "flowfast._core", frozen)]
 pub(crate) struct Batch {
+    id: u64,
     rows: TableBatch,
     worker: usize,
     interval_start_s: i64,
@@ -30,6 +31,7 @@ impl Batch {
     /// Rows that no worker and no interval stands behind.
     pub(crate) fn of(rows: TableBatch) -> Self {
         Self {
+            id: 0,
             rows,
             worker: 0,
             interval_start_s: 0,
@@ -40,11 +42,13 @@ impl Batch {
 impl From<flowfast_collector::Batch> for Batch {
     fn from(batch: flowfast_collector::Batch) -> Self {
         let flowfast_collector::Batch {
+            id,
             rows,
             worker,
             interval_start_s,
         } = batch;
         Self {
+            id,
             rows,
             worker,
             interval_start_s,
@@ -62,6 +66,12 @@ pub(crate) fn event_object(py: Python<'_>, event: Event) -> PyResult<Py<PyAny>> 
 
 #[pymethods]
 impl Batch {
+    /// Its number among the batches of one source.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id
+    }
+
     /// `flows`, a table of the `wire` schema, or `ledger`.
     #[getter]
     fn table(&self) -> &str {
