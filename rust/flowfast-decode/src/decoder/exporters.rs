@@ -137,7 +137,11 @@ impl Decoder {
                 if self.domains.len() >= self.limits.domains {
                     self.evict_domains();
                 }
-                self.domains.insert(key)
+                let index = self.domains.insert(key);
+                if let Some(domain) = self.domains.get_mut(index) {
+                    domain.first_seen_ns = received_ns;
+                }
+                index
             }
         };
         if let Some(domain) = self.domains.get_mut(index) {

@@ -70,6 +70,9 @@ impl WaitingSet {
 /// Elements in no registry that are noted of a domain: beyond them, what is unknown is counted and not named (FF-RB-04).
 const MAX_UNKNOWN_ELEMENTS: usize = 64;
 
+/// A domain that has been heard for so long, and has sent records, is not among the first to be forgotten.
+const ESTABLISHED_NS: i64 = 10_000_000_000;
+
 /// Everything known of one Observation Domain.
 #[derive(Debug)]
 pub(crate) struct Domain {
@@ -93,6 +96,7 @@ pub(crate) struct Domain {
     pub(crate) missed: u64,
     pub(crate) report: ExporterReport,
     pub(crate) sample_totals: SampleTotals,
+    pub(crate) first_seen_ns: i64,
     pub(crate) last_seen_ns: i64,
     /// Where its last message came from.
     pub(crate) source: Address,
@@ -129,6 +133,7 @@ impl Domain {
             missed: 0,
             report: ExporterReport::default(),
             sample_totals: SampleTotals::default(),
+            first_seen_ns: 0,
             last_seen_ns: 0,
             source: key.exporter,
             session: Session::default(),
@@ -140,6 +145,12 @@ impl Domain {
             sets_ambiguous: 0,
             unknown_elements: Vec::new(),
         }
+    }
+
+    /// Whether it has sent records for a while: no flood of senders that are heard once makes us forget it.
+    pub(super) fn is_established(&self) -> bool {
+        let heard_ns = self.last_seen_ns.saturating_sub(self.first_seen_ns);
+        self.records > 0 && heard_ns >= ESTABLISHED_NS
     }
 
     /// Notes what a message says beside its records, and whether these tell a sampling rate.

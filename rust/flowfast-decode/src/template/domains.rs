@@ -57,11 +57,12 @@ impl Domains {
         index
     }
 
-    /// Removes the sixteenth part of the domains that was silent longest, and gives them back with the plans they referred to.
+    /// Removes the sixteenth part of the domains, and gives them back with the plans they referred to: those that are not established
+    /// before those that are (FF-SEC-04), and of each those that were silent longest.
     pub(crate) fn evict_oldest(&mut self) -> Vec<(Domain, Vec<PlanId>)> {
-        let mut ages: Vec<(i64, usize)> = self
+        let mut ages: Vec<(bool, i64, usize)> = self
             .iter()
-            .map(|(index, domain)| (domain.last_seen_ns, index))
+            .map(|(index, domain)| (domain.is_established(), domain.last_seen_ns, index))
             .collect();
         if ages.is_empty() {
             return Vec::new();
@@ -70,7 +71,7 @@ impl Domains {
         ages.select_nth_unstable(quota - 1);
         ages.truncate(quota);
         let mut evicted = Vec::with_capacity(quota);
-        for (_, index) in ages {
+        for (_, _, index) in ages {
             if let Some(domain) = self.slots[index].take() {
                 self.index.remove(&domain.key);
                 self.free.push(index);
@@ -92,6 +93,24 @@ mod tests {
         format: FormatCode::Ipfix,
         domain: 0,
     };
+
+    #[test]
+    fn a_flood_of_new_domains_drives_no_established_one_out() {
+        // FF-SEC-04: one that has sent records for ten seconds stays, although all of the flood are heard later.
+        let mut domains = Domains::default();
+        let index = domains.insert(KEY);
+        let known = domains.get_mut(index).unwrap();
+        (known.records, known.last_seen_ns) = (1, 10_000_000_000);
+        for n in 1..1000 {
+            let index = domains.insert(DomainKey { domain: n, ..KEY });
+            let each = domains.get_mut(index).unwrap();
+            (each.first_seen_ns, each.last_seen_ns) = (20_000_000_000, 20_000_000_000);
+            if domains.len() == 32 {
+                domains.evict_oldest();
+            }
+        }
+        assert_eq!(domains.find(&KEY), Some(index));
+    }
 
     #[test]
     fn silent_domains_go_first() {
