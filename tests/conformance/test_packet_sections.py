@@ -19,13 +19,13 @@ from oracle.capture import SHARED_CAPTURES, TESTS, Datagram, datagrams
 from oracle.exporter import EXPORT_S, Field
 from oracle.structure import Walker
 
-FRAME, IP_PACKET, MPLS_STACK, LAYER2 = 315, 313, 316, 104
-ETHERNET, IPV4, IPV6, MPLS = 1, 11, 12, 13
+FRAME, IP_PACKET, LAYER2 = 315, 313, 104
+ETHERNET, IPV4, IPV6 = 1, 11, 12
 # columns of what an exporter tells of the packet, not of the packet's own headers
 OTHERS = {"bytes", "packets", "in_if", "out_if", "time_flow_start", "time_flow_end"}
 COLUMNS = [column for column in flows.COLUMNS if column not in OTHERS]
 # by EtherType: what begins behind 14 octets of Ethernet
-BEHIND_ETHERNET = {0x0800: (IP_PACKET, IPV4), 0x86DD: (IP_PACKET, IPV6), 0x8847: (MPLS_STACK, MPLS)}
+BEHIND_ETHERNET = {0x0800: (IP_PACKET, IPV4), 0x86DD: (IP_PACKET, IPV6)}
 Section = tuple[int, int, bytes]  # element, header_protocol, octets
 FRAMES = 30  # of each capture
 PSAMP = SHARED_CAPTURES / "files" / "local__softflowd_psamp.pcap"
@@ -51,7 +51,7 @@ def test_sections_of_softflowd() -> None:
 
 
 def test_sections_of_sampled_packets() -> None:
-    """Packets of the sFlow captures - tunnels, VLANs, IPv6, MPLS - as sections of IPFIX: whole frames, and what is in them."""
+    """Packets of the sFlow captures as sections of IPFIX: whole frames, and the IP packets in them."""
     frames = {frame for path in sampled() for frame in frames_of(path)}
     sections = [section for frame in sorted(frames) for section in sections_of(frame)]
     assert len(sections) > 100
