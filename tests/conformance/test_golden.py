@@ -1,6 +1,7 @@
 """The captures of other projects against what those projects expect of them, value by value.
 
-Compared is what the structural parser finds, which `test_captures.py` holds against `wire` of the same captures. Where they differ, `oracle/disagreements.csv` says why.
+Compared is what the structural parser finds, which `test_captures.py` holds against `wire` of the same captures.
+Where they differ, `oracle/disagreements.csv` says why.
 """
 
 from pathlib import Path
