@@ -185,9 +185,10 @@ def disagreements() -> str:
     verdicts = {"ours": "flowfast", "policy": "a choice", "none": "either"}
     parts = [
         "# Disagreements with other decoders\n",
-        "What tshark, nfdump, flow-tools and sflowtool make of the captures and flowfast does not, element by element, with the octets of "
-        "the datagram that decide it. `test_oracles.py` and `test_sflow_captures.py` in `tests/conformance` fail on a disagreement that is "
-        "not here, and on one here that is gone. A capture that is not named is decoded alike.\n",
+        "What tshark, nfdump, flow-tools and sflowtool make of the captures and flowfast does not, and what the projects that the captures "
+        "come from expect of them, element by element, with the octets of the datagram that decide it. `test_oracles.py`, "
+        "`test_sflow_captures.py` and `test_golden.py` in `tests/conformance` fail on a disagreement that is not here, and on one here "
+        "that is gone. A capture that is not named is decoded alike.\n",
     ]
     for oracle in sorted({row["oracle"] for row in rows}):
         lines = [

@@ -7,22 +7,19 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from decoding import Row, decode, plain_address
 from disagreements import assert_as_in_table
 
 from captures import shared_rows
-from oracle import compare, flows, sflow, sflowtool, values
+from oracle import compare, flows, sflow, sflowtool
 from oracle.capture import SHARED_CAPTURES, TESTS, Datagram, datagrams
-from oracle.structure import Message
 
 ORACLE = SHARED_CAPTURES / "golden" / "_oracle"
 # What flowfast adds of its own: a sample is of one packet, a discarded one was dropped (FF-SF-05, FF-SF-09)
 COMPUTED = {"packetDeltaCount": 1, "forwardingStatus": 2 << 6}
 COLUMNS = (*(column for column in flows.COLUMNS if not column.startswith("time_")), "sampling_rate")
-NUMBERS = {name: number for (pen, number), (name, _) in values.registry().items() if not pen}
 NS_A_FRAME = 10**6
 
 
@@ -71,7 +68,7 @@ def assert_nothing_is_ours_alone(samples: list[sflow.Sample], rows: dict[tuple, 
 
 def assert_flows(samples: list[sflow.Sample], export: list[Datagram], ignored: set[int]) -> None:
     """The common columns of `flows` are those that tshark's values give; not in frames where it reads other values."""
-    expected = Counter(common(flow_of(sample)) for sample in samples if sample.frame not in ignored)
+    expected = Counter(common(sflow.flow(sample)) for sample in samples if sample.frame not in ignored)
     rows = decode([datagram for datagram in export if datagram.frame not in ignored], "flows").rows
     ours = Counter(map(common, rows))
     assert (list((ours - expected).elements())[:1], list((expected - ours).elements())[:1]) == ([], []), COLUMNS
@@ -80,12 +77,3 @@ def assert_flows(samples: list[sflow.Sample], export: list[Datagram], ignored: s
 def common(row: Row) -> tuple:
     shown = (row.get(column) for column in COLUMNS)
     return tuple(tuple(value) if isinstance(value, list) else plain_address(value) for value in shown)
-
-
-def flow_of(sample: sflow.Sample) -> Row:
-    """As `flows` has it: the octets are those of the frame, or of the packet where the sample has no frame (FF-SF-05)."""
-    shown = {column: value for record in reversed(sample.records) for column, value in record.items()}
-    elements: dict[Any, Any] = {NUMBERS[column]: value for column, value in shown.items() if column in NUMBERS}
-    row = flows.row(elements, Message(Datagram(sample.frame, 0, "", 0, 0, b""), 10))
-    octets = shown.get("frame_length", shown.get("ip_length"))
-    return row | {"bytes": octets, "packets": 1, "sampling_rate": shown["samplingInterval"]}

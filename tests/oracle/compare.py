@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import octets, tshark, values
+from . import flows, octets, tshark, values
+from .golden import Expected
 from .sflow import Sample
 from .structure import Message, Record
 
 TABLE = Path(__file__).with_name("disagreements.csv")
 TIMES = {"start_ns": range(150, 160, 2), "end_ns": range(151, 160, 2)}
+# absolute times: what relative ones they come from, and under which name `flows` has them
+RELATIVE = {
+    "flowStartMilliseconds": ("flowStartSysUpTime", "time_flow_start"), "flowEndMilliseconds": ("flowEndSysUpTime", "time_flow_end"),
+}  # fmt: skip
 
 # tshark shows the bits of dateTimeMicroseconds that are to be ignored (RFC 7011 section 6.1.9).
 MICROSECOND_NS = 1000
@@ -78,6 +83,39 @@ def with_octets(messages: Iterable[Message], seen: dict[int, list[list[bytes]]])
     return found
 
 
+def with_golden(records: list[Record], expected: Expected) -> list[Difference]:
+    """Every value that both have, of each record that is shown; what only we have is not told."""
+    found = []
+    if expected.count not in (None, len(records)):
+        found.append(Difference("records", 1, expected.count, len(records), b""))
+    if len(records) < (expected.count or 0):
+        return found
+    for index, row in expected.rows.items():
+        record = records[index]
+        ours, fields = _with_times(record), values.octets(record)
+        for column, theirs in row.items():
+            sent = fields.get(column) or fields.get(RELATIVE.get(column, ("",))[0], b"")
+            if not _equal(theirs, ours.get(column)) and theirs not in _readings(ours.get(column), sent):
+                found.append(Difference(column, record.message.datagram.frame, _shown(theirs), _shown(ours.get(column)), sent))
+    return found
+
+
+def _readings(ours: Any, sent: bytes) -> tuple[Any, ...]:
+    """What else a field may be shown as: its octets, and where we know no type for it, their number or text."""
+    return (sent, int.from_bytes(ours), ours.rstrip(b"\0").decode("latin-1")) if isinstance(ours, bytes) else (sent,)
+
+
+def _with_times(record: Record) -> dict[str, Any]:
+    """The values of a record; of times that are relative to the exporter's start the absolute ones, too."""
+    ours = values.wire(record)
+    if record.message.version <= values.NETFLOW9:
+        times = flows.row(values.elements(record), record.message)
+        for column, (_, time) in RELATIVE.items():
+            if times[time] is not None:
+                ours.setdefault(column, times[time] * 1000)
+    return ours
+
+
 def with_samples(samples: Iterable[Sample], rows: dict[tuple, list[dict[str, Any]]]) -> list[Difference]:
     """sFlow: sample by sample, every column that the oracle has. `rows` of `wire` by `Sample.key`, in wire order; a record of which a row
     has nothing at all is one difference.
@@ -105,7 +143,9 @@ def with_samples(samples: Iterable[Sample], rows: dict[tuple, list[dict[str, Any
 
 
 def _shown(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.hex()
+    return repr(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 def _equal(theirs: Any, ours: Any) -> bool:

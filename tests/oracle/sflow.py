@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from . import flows
 from .capture import Datagram
-from .values import REGISTRY
+from .structure import Message
+from .values import REGISTRY, registry
 
 Values = dict[str, Any]
 PORT = 6343
@@ -115,6 +117,16 @@ FOREIGN = 0xFFFFF
 _PLAIN = tuple(
     word for name in ("tcp.analyze_sequence_numbers", "tcp.calculate_timestamps", "ip.defragment") for word in ("-o", f"{name}:FALSE")
 )
+
+
+def flow(sample: Sample) -> Values:
+    """As `flows` has it: the octets are those of the frame, or of the packet where the sample has no frame (FF-SF-05)."""
+    shown = {column: value for record in reversed(sample.records) for column, value in record.items()}
+    numbers = {name: number for (pen, number), (name, _) in registry().items() if not pen}
+    elements = {numbers[column]: value for column, value in shown.items() if column in numbers}
+    row = flows.row(elements, Message(Datagram(sample.frame, 0, "", 0, 0, b""), 10))
+    octets = shown.get("frame_length", shown.get("ip_length"))
+    return row | {"bytes": octets, "packets": 1, "sampling_rate": shown["samplingInterval"]}
 
 
 class Unknown(Exception):

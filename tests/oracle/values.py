@@ -88,6 +88,11 @@ def wire(record: Record) -> dict[str, Any]:
     }
 
 
+def octets(record: Record) -> dict[str, bytes]:
+    """The octets under each column of `wire`."""
+    return {name: record.values[f.element] for f, name in _columns(record.template, record.message.version)}
+
+
 def decode_field(octets: bytes, kind: str, variable: bool, message: Message) -> Any:
     """As `decode`, of lists too; of those in records, nulls are left out."""
     return lists.decode(octets, kind, message) if kind in lists.KINDS else decode(octets, kind, variable)
