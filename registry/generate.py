@@ -56,6 +56,7 @@ ENUMERATIONS = {
     "NAT_QUOTA_EXCEEDED_EVENT": ["ipfix-nat-quota-exceeded-event"],
     "NAT_THRESHOLD_EVENT": ["ipfix-nat-threshold-event"],
     "NAT_TYPE": ["ipfix-nat-type"],
+    "NAT_ORIGINATING_ADDRESS_REALM": ["ipfix-nat-originating-address-realm"],
     "FIREWALL_EVENT": ["ipfix-firewall-event"],
     "FLOW_END_REASON": ["ipfix-flow-end-reason"],
     "FORWARDING_STATUS": ["forwarding-status-01b", "forwarding-status-10b", "forwarding-status-11b"],

@@ -126,7 +126,9 @@ class Settings(BaseModel):
         "Without this, the octets of such a field are kept.",
     )
     lenient: bool = Field(
-        default=False, description="Keep the sets before the fault of a malformed message instead of discarding all of it."
+        default=False,
+        description="Keep the sets before the fault of a malformed message instead of discarding all of it, and read template sets of "
+        "IPFIX messages under the ids that NetFlow v9 has for them (0 and 1) instead of skipping them.",
     )
     biflow: Literal["keep", "split"] = Field(
         default="keep",

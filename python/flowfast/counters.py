@@ -151,6 +151,7 @@ LABELS: dict[str, dict[str, str]] = {
         "clock_jump": "Jumps of a v9 exporter's clock against its uptime.",
         "netflow9_variable_length": "v9 fields with the IPFIX marker of variable length.",
         "netflow9_options_form": "v9 options templates that count their fields, as IPFIX does, where v9 has lengths.",
+        "netflow9_set_id": "Template sets of IPFIX messages under the ids that v9 has for them, read because decoding is lenient.",
         "malformed_tail": "Messages of which lenient decoding kept a part.",
         "out_of_order": "Datagrams that came later than their successors.",
         "duplicate": "Datagrams that came twice.",

@@ -13,6 +13,7 @@ from oracle.exporter import (
     a_set,
     ipfix,
     options_template,
+    options_template9,
     options_templates,
     template,
     templates,
@@ -82,6 +83,24 @@ def test_reserved_sets_are_skipped(set_id: int) -> None:
     """FF-IX-05: by their length, and the rest of the message is decoded."""
     decoded = wire(ipfix(a_set(set_id, b"\0\1\2"), ONE, a_set(set_id), a_set(256, number(1)), a_set(set_id, bytes(9))))
     assert (decoded.rows, decoded.stats["warnings"]["unknown_set"]) == ([{"octetDeltaCount": 1}], 3)
+
+
+@pytest.mark.parametrize("padding", [0, 3])
+def test_template_sets_under_the_ids_of_netflow9(padding: int) -> None:
+    """FF-Q-04, FF-IX-05: skipped, as RFC 7011 wants; read by `lenient`, of options in either form, but for what is no template."""
+    flow = a_set(0, template(256, OCTETS, Field(5, 2, 64000)), padding=bytes(padding))
+    ours = a_set(1, options_template9(300, 1, Field(2, 4), Field(34, 4)), padding=bytes(padding))
+    theirs = a_set(1, options_template(301, 1, Field(10, 4), Field(34, 4)), padding=bytes(padding))
+    options = a_set(300, struct.pack(">II", 7, 100)) + a_set(301, struct.pack(">II", 8, 200))
+    others = [a_set(0, b"\1\0\0\2\0\1\0\4"), a_set(1, b"\0\1\2"), a_set(0, bytes(8)), a_set(4, template(257, OCTETS))]
+    message = ipfix(flow, ours, theirs, options, *others, a_set(256, number(1) + b"ab"))
+    strict, lenient = wire(message), wire(message, lenient=True)
+    assert (strict.rows, strict.options, strict.stats["warnings"]["unknown_set"]) == ([], [], 7)
+    assert lenient.rows == [{"octetDeltaCount": 1, "e64000_i5": b"ab"}]
+    rates = [{"scope_interface": 7, "samplingInterval": 100}, {"ingressInterface": 8, "samplingInterval": 200}]
+    assert sorted(lenient.options, key=lambda row: row["samplingInterval"]) == rates
+    warnings = lenient.stats["warnings"]
+    assert (warnings["netflow9_set_id"], warnings["unknown_set"], warnings["malformed_tail"]) == (3, 4, 0)
 
 
 def test_sets_in_any_order() -> None:

@@ -258,6 +258,7 @@ ENUMERATED = {
     "nat_event_name": (230, 1, {0: None, 4: "NAT44 session create", 7: "NAT64 session delete", 18: "Threshold Reached", 19: None}),
     "nat_quota_exceeded_name": (466, 4, {1: "Maximum session entries", 2: "Maximum BIB entries", 6: None, 257: None}),
     "nat_threshold_name": (467, 4, {1: "Address pool high threshold event", 2: "Address pool low threshold event"}),
+    "nat_originating_realm_name": (229, 1, {0: None, 1: "Private", 2: "Public", 3: None}),
     "nat_type_name": (297, 1, {1: "NAT44 translated", 5: "NAT66 translated", 255: None}),
     "firewall_event_name": (233, 1, {1: "Flow Created", 3: "Flow Denied", 5: "Flow Update", 6: None}),
     "flow_end_reason_name": (136, 1, {1: "idle timeout", 2: "active timeout", 3: "end of Flow detected", 6: None}),

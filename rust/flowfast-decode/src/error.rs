@@ -148,6 +148,8 @@ faults! {
         Netflow9VariableLength = "netflow9_variable_length",
         /// v9 options templates that count fields where they should have lengths (FF-Q-04).
         Netflow9OptionsForm = "netflow9_options_form",
+        /// Template sets of IPFIX messages under v9's ids, read because decoding is lenient (FF-Q-04).
+        Netflow9SetId = "netflow9_set_id",
         /// Messages kept in part because decoding is lenient (FF-IX-03).
         MalformedTail = "malformed_tail",
         /// Datagrams that arrived later than their successors (FF-NF-05).

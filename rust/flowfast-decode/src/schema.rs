@@ -213,6 +213,7 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
         column("nat_quota_exceeded_name", "events", Full, Enumerated(&enumerations::NAT_QUOTA_EXCEEDED_EVENT), &[of(466)], "Which quota a NAT event 13 is about (RFC 8158)"),
         column("nat_threshold_name", "events", Full, Enumerated(&enumerations::NAT_THRESHOLD_EVENT), &[of(467)], "Which threshold a NAT event 18 is about (RFC 8158)"),
         column("nat_type_name", "events", Full, Enumerated(&enumerations::NAT_TYPE), &[of(297)], "Kind of translation"),
+        column("nat_originating_realm_name", "events", Full, Enumerated(&enumerations::NAT_ORIGINATING_ADDRESS_REALM), &[of(229)], "Address realm in which the traffic of the session originated"),
         column("port_range_start", "events", Full, U16, &[of(361)], "First port of a block of ports; 0 is unspecified"),
         column("port_range_end", "events", Full, U16, &[of(362)], "Last port of a block of ports; 0 is unspecified"),
         column("port_range_step", "events", Full, U16, &[of(363)], "Every so manyth port of the block; 0 is unspecified"),

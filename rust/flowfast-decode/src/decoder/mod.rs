@@ -1,10 +1,12 @@
 //! The decoder: one worker's whole state, fed with datagrams, emptied of batches.
 
+mod derived;
 mod exporters;
 mod kept;
 mod lengths;
 mod longer;
 mod notes;
+mod objects;
 mod properties;
 mod records;
 mod sections;
@@ -33,6 +35,7 @@ use crate::template::limits::Limits;
 use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
 
+use objects::ObjectPlans;
 use properties::PropertyReader;
 use sections::SectionReader;
 
@@ -136,6 +139,7 @@ pub struct Decoder {
     tables: Tables,
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
+    objects: ObjectPlans,
     biflows: Biflows,
     properties: PropertyReader,
     sections: SectionReader,
@@ -188,6 +192,7 @@ impl Decoder {
             tables: Tables::new(options.schema, selected, options.split_biflows),
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
+            objects: ObjectPlans::default(),
             biflows: Biflows::default(),
             properties: PropertyReader::default(),
             sections: SectionReader::default(),

@@ -42,6 +42,7 @@ impl Decoder {
             return;
         }
         let plan_id = self.with_types(plan_id, &run.context);
+        let plan_id = self.with_objects(plan_id, &run.context);
         match self.plans.get(plan_id) {
             Some(plan) if !plan.property_ids.is_empty() => {
                 self.append_joined(plan_id, body, pieces, run)

@@ -241,6 +241,7 @@ impl Decoder {
             Stored::New => self.templates += 1,
             Stored::Refreshed => self.plans.release(plan),
             Stored::Redefined(before) => {
+                self.options_octets -= domain.options.forget_objects(session, template_id);
                 domain.templates_redefined += u64::from(counts);
                 self.stats.warnings[Warning::TemplateRedefined as usize] += u64::from(counts);
                 self.plans.release(before);

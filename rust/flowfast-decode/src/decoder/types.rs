@@ -51,6 +51,7 @@ impl Decoder {
     /// Plans that are only kept because of what exporters told, or of what packets held, go: they are found again when next needed.
     pub(super) fn forget_derived_plans(&mut self) {
         let mut released = self.types.forget_plans();
+        released.extend(self.objects.forget_plans());
         released.extend(self.properties.forget_plans());
         released.extend(self.sections.forget_plans());
         released.into_iter().for_each(|plan| self.release(plan));

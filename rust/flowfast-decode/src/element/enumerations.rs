@@ -30,6 +30,13 @@ pub(crate) static NAT_TYPE: Enumeration = Enumeration {
     names: &["unknown", "NAT44 translated", "NAT64 translated", "NAT46 translated", "IPv4-->IPv4 (no NAT)", "NAT66 translated", "IPv6-->IPv6 (no NAT)"],
 };
 
+/// Values of ipfix-nat-originating-address-realm.
+#[rustfmt::skip]
+pub(crate) static NAT_ORIGINATING_ADDRESS_REALM: Enumeration = Enumeration {
+    values: &[1, 2],
+    names: &["Private", "Public"],
+};
+
 /// Values of ipfix-firewall-event.
 #[rustfmt::skip]
 pub(crate) static FIREWALL_EVENT: Enumeration = Enumeration {

@@ -245,6 +245,7 @@ mod tests {
             &NAT_QUOTA_EXCEEDED_EVENT,
             &NAT_THRESHOLD_EVENT,
             &NAT_TYPE,
+            &NAT_ORIGINATING_ADDRESS_REALM,
             &FIREWALL_EVENT,
             &FLOW_END_REASON,
             &FORWARDING_STATUS,

@@ -31,6 +31,7 @@ pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
         kind: RecordKind::Data,
         icmp_in_port: true,
         learned: Box::default(),
+        objects: Box::default(),
     })
 }
 

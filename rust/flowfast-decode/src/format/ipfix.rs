@@ -7,8 +7,11 @@ use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
+use crate::template::Definition;
 use crate::template::domain::DomainKey;
 use crate::wire::ipfix::{IpfixMessage, TemplateRecord, TemplateRecords, set_id};
+use crate::wire::netflow9;
+use crate::wire::set::Set;
 
 pub(super) const FORMAT: Format = Format {
     probe: |payload| be16(payload, 0) == 10,
@@ -44,6 +47,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
         uptime_ms: None,
         header_sampling_rate: None,
     };
+    let is_lenient = decoder.is_lenient();
     let mut message = Message::begin(decoder, datagram, context);
     if header.trailing_octets() > 0 {
         message.warn(Warning::TrailingOctets);
@@ -64,7 +68,21 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
             }
             set_id::MIN_DATA.. => message.data(set),
             // FF-IX-05.
-            _ => Ok(SetKind::Unknown),
+            _ => {
+                let templates = if is_lenient {
+                    netflow9_templates(&set)
+                } else {
+                    Vec::new()
+                };
+                if templates.is_empty() {
+                    return Ok(SetKind::Unknown);
+                }
+                message.warn(Warning::Netflow9SetId);
+                for (template_id, definition) in templates {
+                    message.template(&set, template_id, definition)?;
+                }
+                Ok(SetKind::Templates)
+            }
         });
         if !message.finish_set(outcome)? {
             break;
@@ -79,4 +97,34 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     let arrived = counts.volume(datagram.payload.len() - header.trailing_octets());
     decoder.end_message(&context, units, arrived);
     Ok(())
+}
+
+/// The templates of a set under one of v9's ids (FF-Q-04). Those of options are in v9's form or IPFIX's, whichever can be meant; none
+/// if the set is not whole in either, so that what is no template set is skipped.
+fn netflow9_templates(set: &Set<'_>) -> Vec<(u16, Definition)> {
+    let is_options = match set.id {
+        netflow9::set_id::TEMPLATE => false,
+        netflow9::set_id::OPTIONS_TEMPLATE => true,
+        _ => return Vec::new(),
+    };
+    let netflow9 = || {
+        netflow9::TemplateRecords::new(set.body, true)
+            .map(|record| {
+                let record = record.ok().filter(|record| !record.is_ipfix_form)?;
+                Some((record.template_id, record.definition))
+            })
+            .collect::<Option<Vec<_>>>()
+    };
+    let ipfix = || {
+        TemplateRecords::new(set.body, is_options)
+            .map(|record| match record.ok()? {
+                TemplateRecord::Definition(template_id, definition) => {
+                    Some((template_id, definition))
+                }
+                TemplateRecord::Withdrawal => None,
+            })
+            .collect()
+    };
+    let templates = is_options.then(netflow9).flatten().or_else(ipfix);
+    templates.unwrap_or_default()
 }

@@ -222,5 +222,6 @@ fn definition(fields: &[Field], kind: RecordKind) -> Definition {
         kind,
         icmp_in_port: false,
         learned: Box::default(),
+        objects: Box::default(),
     }
 }

@@ -195,6 +195,8 @@ pub(crate) struct DecodePlan {
     pub(crate) told_by_value: Box<[(FieldSource, AbstractDataType)]>,
     /// Has elements that are in no registry: their exporter may tell their types (RFC 5610).
     pub(crate) has_unknown: bool,
+    /// Fields that are MIB objects: their exporter may tell which (RFC 8038).
+    pub(crate) mib_fields: Box<[u16]>,
     /// What options data tells of the types of elements, if it tells any.
     pub(crate) types: Option<TypeFields>,
     /// What options data teaches, if it teaches anything.

@@ -144,6 +144,7 @@ mod tests {
             kind: RecordKind::Data,
             icmp_in_port: false,
             learned: Box::default(),
+            objects: Box::default(),
         }
     }
 

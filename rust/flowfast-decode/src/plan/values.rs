@@ -12,6 +12,7 @@ use crate::element::{
     AbstractDataType, ElementId, InformationElement, LearnedElement, NETFLOW9_SCOPE_BASE,
 };
 use crate::template::Definition;
+use crate::template::options::MibObject;
 
 /// Identifies a column: two templates with the same set of these share a table, whatever their order (FF-ORD-02).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +26,8 @@ pub(crate) struct ValueColumn {
     pub(crate) data_type: DataType,
     /// So does what an exporter told of its own elements (RFC 5610).
     pub(crate) learned: Option<Arc<LearnedElement>>,
+    /// And which MIB object it told that the field is (RFC 8038).
+    pub(crate) object: Option<Arc<MibObject>>,
 }
 
 /// A column and the field of a template that fills it.
@@ -50,6 +53,7 @@ impl ValueColumn {
             occurrence: 1,
             data_type,
             learned: None,
+            object: None,
         };
         (column, convert, semantic)
     }
@@ -92,6 +96,12 @@ impl ValueColumn {
             note("flowfast.element_semantics", learned.semantics.to_string());
             note("flowfast.element_units", learned.units.to_string());
         }
+        if let Some(object) = self.object.as_deref() {
+            note("flowfast.mib_object", object.oid());
+            if let Some(name) = &object.name {
+                note("flowfast.mib_object_name", name.to_string());
+            }
+        }
         Field::new(name, data_type, true).with_metadata(metadata)
     }
 }
@@ -116,6 +126,7 @@ pub(crate) fn value_fields(layout: &Layout<'_>) -> Vec<ValueField> {
                 occurrence: *occurrence,
                 data_type,
                 learned: layout.definition.learned(element).cloned(),
+                object: layout.definition.object(index).cloned(),
             },
             source,
             convert,

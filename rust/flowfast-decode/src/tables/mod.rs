@@ -19,7 +19,7 @@ use crate::plan::{
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
 use crate::template::RecordKind;
-use crate::template::options::{OptionsFields, RateFields, property_ids};
+use crate::template::options::{OptionsFields, RateFields, mib_fields, property_ids};
 use crate::template::types::TypeFields;
 
 /// All tables.
@@ -162,6 +162,10 @@ impl Tables {
             has_lists: layout.lists().next().is_some(),
             told_by_value: layout.told_by_value(),
             has_unknown: is_wire && layout.values().any(|(_, id, ..)| id.describe().is_none()),
+            mib_fields: match is_wire {
+                true => mib_fields(layout),
+                false => Box::default(),
+            },
             types: options_layout
                 .filter(|_| is_wire)
                 .and_then(TypeFields::find),

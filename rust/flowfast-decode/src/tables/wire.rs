@@ -97,6 +97,7 @@ impl Derived {
             occurrence: 1,
             data_type: timestamp(TimeUnit::Millisecond),
             learned: None,
+            object: None,
         }
     }
 }
@@ -179,6 +180,9 @@ fn describe(key: &[ValueColumn]) -> String {
         );
         if let Some(learned) = &column.learned {
             let _ = write!(text, "{learned:?};");
+        }
+        if let Some(object) = &column.object {
+            let _ = write!(text, "{object:?};");
         }
     }
     text

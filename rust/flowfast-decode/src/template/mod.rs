@@ -12,6 +12,7 @@ pub(crate) mod types;
 use std::sync::Arc;
 
 use crate::element::{ElementId, InformationElement, LearnedElement};
+use options::{FieldObject, MibObject};
 
 /// The length that announces a variable-length field (RFC 7011 section 7).
 pub(crate) const VARIABLE: u16 = 65535;
@@ -46,6 +47,8 @@ pub(crate) struct Definition {
     pub(crate) icmp_in_port: bool,
     /// What its exporter told of elements that are in no registry (RFC 5610), by element.
     pub(crate) learned: Box<[(ElementId, Arc<LearnedElement>)]>,
+    /// What it told of fields that are MIB objects (RFC 8038), by index.
+    pub(crate) objects: Box<[FieldObject]>,
 }
 
 impl Definition {
@@ -56,6 +59,13 @@ impl Definition {
             .binary_search_by_key(&element, |(id, _)| *id)
             .ok()?;
         Some(&self.learned[found].1)
+    }
+
+    /// The MIB object that a field is, if its exporter told.
+    pub(crate) fn object(&self, index: usize) -> Option<&Arc<MibObject>> {
+        let told = |(field, _): &FieldObject| usize::from(*field).cmp(&index);
+        let found = self.objects.binary_search_by(told).ok()?;
+        Some(&self.objects[found].1)
     }
 
     /// What the registry says of an element, or else its exporter.

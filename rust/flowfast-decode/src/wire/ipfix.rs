@@ -153,6 +153,7 @@ impl<'a> TemplateRecords<'a> {
             },
             icmp_in_port: false,
             learned: Box::default(),
+            objects: Box::default(),
         };
         Ok(TemplateRecord::Definition(template_id, definition))
     }

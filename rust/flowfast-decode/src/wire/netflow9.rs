@@ -135,6 +135,7 @@ impl<'a> TemplateRecords<'a> {
             },
             icmp_in_port: false,
             learned: Box::default(),
+            objects: Box::default(),
         };
         Ok(TemplateRecord {
             template_id,

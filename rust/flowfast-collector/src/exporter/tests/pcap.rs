@@ -63,6 +63,7 @@ fn read(file: &[u8]) -> Reader {
 
 #[test]
 fn holds_what_is_told() {
+    // FF-TR-13: `read` sums up every packet, so a checksum that is wrong or not there fails this.
     for format in Format::ALL {
         let options = ExportOptions {
             exporters: 4,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::objects::ObjectFields;
 use super::of_templates::{DirectionFields, FlowKeyFields};
 use super::properties::PropertyFields;
 use super::rate::RateFields;
@@ -131,6 +132,10 @@ pub(super) enum Fact<'a> {
     Properties(u64, &'a Arc<[FieldSpecifier]>, &'a [u8]),
     /// 239 biflowDirection of the biflows of a template, or of all that has none of its own.
     BiflowDirection(Option<u16>, u8),
+    /// The object identifier of the MIB object that a field is, by template and index (RFC 8038).
+    Object((u16, u16), &'a [u8]),
+    /// What an object is called, by its object identifier.
+    ObjectName(&'a [u8], &'a str),
 }
 
 /// What a record may teach about.
@@ -160,6 +165,7 @@ pub(crate) struct OptionsFields {
     properties: Option<PropertyFields>,
     flow_keys: Option<FlowKeyFields>,
     biflow_direction: Option<DirectionFields>,
+    objects: Option<ObjectFields>,
     report: Option<Box<ReportFields>>,
 }
 
@@ -197,6 +203,7 @@ impl OptionsFields {
             properties: PropertyFields::find(layout),
             flow_keys: FlowKeyFields::find(layout),
             biflow_direction: DirectionFields::find(layout),
+            objects: ObjectFields::find(layout),
             report: ReportFields::find(layout).map(Box::new),
         };
         let is_understood = found.system_init_time.is_some()
@@ -206,6 +213,7 @@ impl OptionsFields {
             || found.properties.is_some()
             || found.flow_keys.is_some()
             || found.biflow_direction.is_some()
+            || found.objects.is_some()
             || !found.names.is_empty();
         is_understood.then_some(found)
     }
@@ -286,6 +294,9 @@ impl OptionsFields {
                 && let Some(fact) = fields.read(tile, record, domain)
             {
                 tell(fact);
+            }
+            if let Some(fields) = &self.objects {
+                fields.read(tile, record, text).for_each(&mut tell);
             }
         }
     }

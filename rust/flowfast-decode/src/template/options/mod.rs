@@ -2,6 +2,7 @@
 //! direction of biflows, and when the exporter started.
 
 mod fact;
+mod objects;
 mod of_templates;
 mod properties;
 mod rate;
@@ -19,6 +20,7 @@ use fact::Fact;
 use state::Effect;
 
 pub(crate) use fact::{Naming, OptionsFields, RateKey, Subject};
+pub(crate) use objects::{FieldObject, MibObject, mib_fields};
 pub(crate) use properties::property_ids;
 pub(crate) use rate::{RateFields, rate_as_integer};
 #[cfg(test)]
@@ -121,8 +123,27 @@ impl SessionOptions {
                 Effect::Refusal => outcome.refused += 1,
             }
         });
+        self.compare();
+        outcome
+    }
+
+    /// A session gave a template id to something else: what it said of the fields does not hold any more. Returns the octets that
+    /// took.
+    pub(crate) fn forget_objects(&mut self, session: Session, template_id: u16) -> usize {
+        let Some(state) = self.sessions.get_mut(session) else {
+            return 0;
+        };
+        let before = state.octets();
+        state.forget_objects(template_id, &self.hasher);
+        let freed = before - state.octets();
+        if freed > 0 {
+            self.compare();
+        }
+        freed
+    }
+
+    fn compare(&mut self) {
         let (states, others) = (self.sessions.values(), self.sessions.values().skip(1));
         self.alike = states.zip(others).all(|(one, other)| one.is_like(other));
-        outcome
     }
 }

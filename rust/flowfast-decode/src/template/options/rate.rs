@@ -119,6 +119,7 @@ mod tests {
             kind: RecordKind::Options,
             icmp_in_port: false,
             learned: Box::default(),
+            objects: Box::default(),
         };
         let layout = Layout::new(&definition).unwrap();
         let bytes: Vec<u8> = fields.iter().flat_map(|field| field.1).copied().collect();

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState as FastState;
 use foldhash::quality::RandomState;
 
 use super::fact::{Chain, Fact, NameKey, Naming, RateKey};
+use super::objects::{self, MibObject};
 use super::properties::{self, Properties};
 
 /// Octets of a name that are kept: longer ones are refused.
@@ -24,6 +25,10 @@ pub(crate) struct OptionsState {
     names: HashMap<NameKey, Box<str>, FastState>,
     /// By template; `None`: of those that have none of their own.
     biflow_directions: HashMap<Option<u16>, u8, FastState>,
+    /// Object identifiers by template and index of the field, and names by object identifier (RFC 8038).
+    objects: HashMap<(u16, u16), Box<[u8]>, FastState>,
+    object_names: HashMap<Box<[u8]>, Box<str>, FastState>,
+    object_octets: usize,
     name_octets: usize,
     properties: HashMap<u64, Properties, FastState>,
     property_octets: usize,
@@ -95,6 +100,26 @@ impl OptionsState {
         direction.copied()
     }
 
+    /// The MIB object that a field of a template is.
+    pub(crate) fn object(&self, template_id: u16, index: u16) -> Option<MibObject> {
+        let oid = self.objects.get(&(template_id, index))?;
+        Some(MibObject {
+            oid: oid.clone(),
+            name: self.object_names.get(oid).cloned(),
+        })
+    }
+
+    /// What was said of the fields of a template does not hold any more.
+    pub(super) fn forget_objects(&mut self, template_id: u16, hasher: &RandomState) {
+        let gone = self
+            .objects
+            .extract_if(|(template, _), _| *template == template_id);
+        for (field, oid) in gone {
+            self.object_octets -= oid.len();
+            self.fingerprint ^= fingerprint(hasher, &Fact::Object(field, &oid));
+        }
+    }
+
     /// Octets that it takes, about.
     pub(super) fn octets(&self) -> usize {
         let tables = [
@@ -103,11 +128,14 @@ impl OptionsState {
             self.names.len(),
             self.properties.len(),
             self.biflow_directions.len(),
+            self.objects.len(),
+            self.object_names.len(),
         ];
         let entries: usize = tables.iter().sum();
         entries * ENTRY_OCTETS
             + self.chains.len() * size_of::<Chain>()
             + self.name_octets
+            + self.object_octets
             + self.property_octets
     }
 
@@ -147,10 +175,22 @@ impl OptionsState {
                     None => (false, ENTRY_OCTETS),
                 }
             }
+            Fact::Object(field, oid) => match self.objects.get(field) {
+                Some(known) => (**known == **oid, oid.len().saturating_sub(known.len())),
+                None => (false, ENTRY_OCTETS + oid.len()),
+            },
+            Fact::ObjectName(oid, name) => match self.object_names.get(*oid) {
+                Some(known) => (**known == **name, name.len().saturating_sub(known.len())),
+                None => (false, ENTRY_OCTETS + oid.len() + name.len()),
+            },
         };
         let is_too_long = match fact {
             Fact::Name(_, name) => name.len() > MAX_NAME_OCTETS,
             Fact::Properties(_, _, octets) => octets.len() > properties::MAX_OCTETS,
+            Fact::Object(_, oid) => oid.len() > objects::MAX_OCTETS,
+            Fact::ObjectName(oid, name) => {
+                oid.len() > objects::MAX_OCTETS || name.len() > MAX_NAME_OCTETS
+            }
             _ => false,
         };
         if is_known {
@@ -201,6 +241,27 @@ impl OptionsState {
                 .biflow_directions
                 .insert(template, direction)
                 .map(|before| fingerprint(hasher, &Fact::BiflowDirection(template, before))),
+            Fact::Object(field, oid) => {
+                self.object_octets += oid.len();
+                self.objects.insert(field, oid.into()).map(|before| {
+                    self.object_octets -= before.len();
+                    fingerprint(hasher, &Fact::Object(field, &before))
+                })
+            }
+            Fact::ObjectName(oid, name) => {
+                let before = self.object_names.insert(oid.into(), name.into());
+                self.object_octets += name.len();
+                match before {
+                    Some(before) => {
+                        self.object_octets -= before.len();
+                        Some(fingerprint(hasher, &Fact::ObjectName(oid, &before)))
+                    }
+                    None => {
+                        self.object_octets += oid.len();
+                        None
+                    }
+                }
+            }
         };
         self.fingerprint ^= before.unwrap_or_default() ^ fingerprint(hasher, fact);
     }
@@ -217,5 +278,7 @@ fn fingerprint(hasher: &RandomState, fact: &Fact<'_>) -> u64 {
         Fact::Name(key, name) => hash(hasher, 3, (key, name)),
         Fact::BiflowDirection(template, direction) => hash(hasher, 4, (template, direction)),
         Fact::Properties(id, fields, octets) => hash(hasher, 5, (id, fields, octets)),
+        Fact::Object(field, oid) => hash(hasher, 6, (field, oid)),
+        Fact::ObjectName(oid, name) => hash(hasher, 7, (oid, name)),
     }
 }
