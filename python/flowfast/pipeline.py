@@ -4,7 +4,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from time import monotonic, sleep
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from flowfast import logs
 from flowfast._core import Batch, IntervalEnd
@@ -75,7 +75,7 @@ class SinkRunner:
                 return False
             self._queue.append(event)
             self._rows += rows
-            if not isinstance(event, IntervalEnd) and not _is_ledger(event):
+            if _has_records(event):
                 self.account.hand(event)
             self._changed.notify_all()
         return True
@@ -87,11 +87,11 @@ class SinkRunner:
 
     def drop(self, event: Event) -> None:
         """An event finds no room, and nobody waits."""
-        if self._journal is None or isinstance(event, IntervalEnd) or _is_ledger(event):
-            self.account.records_dropped += _rows(event)
-        else:
+        if self._journal is not None and _has_records(event):
             self.account.hand(event)
             self._miss(event)
+        else:
+            self.account.records_dropped += _rows(event)
 
     @property
     def beats(self) -> int:
@@ -298,11 +298,16 @@ def _is_ledger(event: Event) -> bool:
     return not isinstance(event, IntervalEnd) and event.kind == "ledger"
 
 
+def _has_records(event: Event) -> TypeGuard[Batch]:
+    """Whether a target answers for it: rows of the ledger are no records."""
+    return not isinstance(event, IntervalEnd) and not _is_ledger(event)
+
+
 def _rows(event: Event) -> int:
-    """Records of an event; rows of the ledger are none."""
-    return 0 if isinstance(event, IntervalEnd) or _is_ledger(event) else event.num_rows
+    """Records of an event."""
+    return event.num_rows if _has_records(event) else 0
 
 
 def _batches(event: Event) -> list[int]:
     """The batch that an event is, by its id, if it has records to answer for."""
-    return [] if isinstance(event, IntervalEnd) or _is_ledger(event) else [event.id]
+    return [event.id] if _has_records(event) else []

@@ -100,7 +100,7 @@ class RotatingFiles:
         missing = [*missing, *(batch for key in list(self._missing) if interval in (None, key) for batch in self._missing.pop(key))]
         files = [file for file in self._closed if interval in (None, file.key[1:])]
         self._closed = [file for file in self._closed if file not in files]
-        batches = [batch for file in files for batch in file.batches]
+        batches = _batches_of(files)
         if not files and not missing and complete:
             return True
         if again and (missing or not complete):
@@ -135,7 +135,7 @@ class RotatingFiles:
 
     def _defer(self, files: Sequence[_OpenFile], missing: Sequence[int]) -> None:
         self._discard(files)
-        self.account.deferred([*missing, *(batch for file in files for batch in file.batches)])
+        self.account.deferred([*missing, *_batches_of(files)])
 
     def _discard(self, files: Sequence[_OpenFile]) -> None:
         for file in files:
@@ -220,3 +220,7 @@ class RotatingFiles:
             self.account.lost(file.batches, error)
         if key[0] == LEDGER:
             self._say_ledger_lost(error)
+
+
+def _batches_of(files: Sequence[_OpenFile]) -> list[int]:
+    return [batch for file in files for batch in file.batches]

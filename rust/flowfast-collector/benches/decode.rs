@@ -7,8 +7,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use flowfast_collector::bench::{GeneratedLoad, Load};
-use flowfast_collector::exporter::{ExportOptions, FieldOrder, Format, NamedTemplate};
+use flowfast_collector::bench::Load;
 use flowfast_decode::{Decoder, DecoderOptions, Kernel};
 
 const TEMPLATES: [(&str, &str); 5] = [
@@ -19,12 +18,9 @@ const TEMPLATES: [(&str, &str); 5] = [
     ("set-a", "worst"),
 ];
 
-/// Datagrams of a load: a batch of rows, about.
-const DATAGRAMS: usize = 1024;
-
 fn kernels(criterion: &mut Criterion) {
     for (template, order) in TEMPLATES {
-        let load = load(template, order);
+        let load = Load::named(template, order, 1, 1).unwrap();
         let mut group = criterion.benchmark_group(format!("{template} {order}"));
         group.throughput(Throughput::Elements(load.flows().unwrap()));
         for kernel in Kernel::ALL {
@@ -43,27 +39,6 @@ fn kernels(criterion: &mut Criterion) {
             });
         }
     }
-}
-
-fn load(template: &str, order: &str) -> Load {
-    let template: NamedTemplate = template.parse().unwrap();
-    let order: FieldOrder = order.parse().unwrap();
-    let format = match template.formats() {
-        [only] => *only,
-        _ => Format::Ipfix,
-    };
-    Load::generate(&GeneratedLoad {
-        export: ExportOptions {
-            format,
-            template: Some(template),
-            order,
-            ..ExportOptions::default()
-        },
-        datagrams: DATAGRAMS,
-        exporters: 1,
-        templates: 1,
-    })
-    .unwrap()
 }
 
 criterion_group!(benches, kernels);

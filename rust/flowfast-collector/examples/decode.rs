@@ -6,20 +6,15 @@
 use std::error::Error;
 use std::hint::black_box;
 
-use flowfast_collector::bench::{GeneratedLoad, Load};
-use flowfast_collector::exporter::{ExportOptions, FieldOrder, Format, NamedTemplate};
+use flowfast_collector::BATCH_ROWS;
+use flowfast_collector::bench::Load;
 use flowfast_decode::{Decoder, DecoderOptions, Kernel};
-
-/// Rows of a batch, as the collector closes them.
-const BATCH_ROWS: u64 = 16_384;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [template, order, kernel, passes] = &arguments[..] else {
         return Err("usage: decode TEMPLATE ORDER KERNEL PASSES".into());
     };
-    let template: NamedTemplate = template.parse()?;
-    let order: FieldOrder = order.parse()?;
     let named = |each: &Kernel| each.name() == kernel;
     let options = DecoderOptions {
         kernel: Kernel::ALL
@@ -28,27 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             .ok_or("no such kernel")?,
         ..DecoderOptions::default()
     };
-    let load = Load::generate(&GeneratedLoad {
-        export: ExportOptions {
-            format: match template.formats() {
-                [only] => *only,
-                _ => Format::Ipfix,
-            },
-            template: Some(template),
-            order,
-            ..ExportOptions::default()
-        },
-        datagrams: 1024,
-        exporters: 1,
-        templates: 1,
-    })?;
+    let load = Load::named(template, order, 1, 1)?;
     let mut decoder = Decoder::new(&options)?;
     let mut flushed = 0;
     for _ in 0..passes.parse()? {
         for datagram in load.datagrams() {
             let decoded = decoder.decode(&datagram);
             decoded.map_err(|why| format!("{why:?}"))?;
-            if decoder.stats().records_decoded - flushed >= BATCH_ROWS {
+            if decoder.stats().records_decoded - flushed >= BATCH_ROWS as u64 {
                 flushed = decoder.stats().records_decoded;
                 black_box(decoder.flush());
             }

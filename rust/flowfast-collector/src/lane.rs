@@ -34,6 +34,9 @@ const PUBLISH_EVERY_NS: i64 = 100_000_000;
 /// How often the list of Exporters is published at most: it is longer than the counters.
 const PUBLISH_EXPORTERS_EVERY_NS: i64 = NS_PER_S;
 
+/// Rows of a batch, unless told otherwise: columns so long stay in a second-level cache (docs/decisions/0013-kernels.md).
+pub const BATCH_ROWS: usize = 16_384;
+
 /// When a batch closes.
 #[derive(Clone, Copy, Debug)]
 pub struct Batching {

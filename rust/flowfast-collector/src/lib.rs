@@ -30,7 +30,7 @@ pub use error::StartError;
 pub use event::{Batch, Event, IntervalEnd, Segment};
 pub use floor::{ReceiveFloor, Received};
 pub use journal::{CaptureFaults, JournalOptions, known_templates};
-pub use lane::Batching;
+pub use lane::{BATCH_ROWS, Batching};
 pub use metrics::{Counters, FatalDatagram};
 pub use queue::WhenFull;
 pub use replay::{Replay, ReplayOptions};

@@ -16,7 +16,6 @@ use crate::plan::{DecodePlan, Piece, SubTemplate};
 use crate::stats::Stats;
 use crate::tables::Tables;
 use crate::template::Definition;
-use crate::template::cache::Lookup;
 use crate::template::domains::Domains;
 use crate::template::limits::Limits;
 
@@ -258,10 +257,8 @@ impl PlanStore {
         let sub_templates = |context: &MessageContext, template_id: u16| {
             let templates = &domains.get(context.domain_index)?.templates;
             let now_ns = context.received_ns;
-            match templates.lookup(context.session, template_id, now_ns, limits) {
-                Lookup::Found(plan) => self.sub_template(plan),
-                _ => None,
-            }
+            let found = templates.lookup(context.session, template_id, now_ns, limits);
+            self.sub_template(found.plan()?)
         };
         sink.run(plan, body, pieces, &[run], &sub_templates);
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use flowfast_collector::bench;
-use flowfast_collector::exporter::{ExportOptions, ExportOptionsError, Format, NamedTemplate};
+use flowfast_collector::exporter::ExportOptionsError;
 use flowfast_decode::DecoderOptions;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -46,7 +46,7 @@ impl DecodeBench {
             Some(path) => {
                 bench::Load::read_capture(&path).map_err(|error| os_error(py, &error, &path))?
             }
-            None => generated(template, order, exporters, templates).map_err(invalid)?,
+            None => bench::Load::named(template, order, exporters, templates).map_err(invalid)?,
         };
         let bench = py.detach(|| bench::DecodeBench::new(load, &options, records));
         Ok(Self(Mutex::new(
@@ -70,34 +70,6 @@ impl DecodeBench {
         dict.set_item("floor_ns", figures.floor.as_nanos())?;
         Ok(dict)
     }
-}
-
-/// Some thousand datagrams of a generated load: more than a first-level cache holds, fewer than a second-level one does. More where
-/// each of many templates is announced once and used some times.
-fn generated(
-    template: &str,
-    order: &str,
-    exporters: usize,
-    templates: u16,
-) -> io::Result<bench::Load> {
-    const DATAGRAMS: usize = 1024;
-    const DATAGRAMS_PER_TEMPLATE: usize = 8;
-    let template: NamedTemplate = template.parse()?;
-    let format = match template.formats() {
-        [only] => *only,
-        _ => Format::Ipfix,
-    };
-    bench::Load::generate(&bench::GeneratedLoad {
-        export: ExportOptions {
-            format,
-            template: Some(template),
-            order: order.parse()?,
-            ..ExportOptions::default()
-        },
-        datagrams: DATAGRAMS.max(DATAGRAMS_PER_TEMPLATE * exporters * usize::from(templates)),
-        exporters,
-        templates,
-    })
 }
 
 fn invalid(error: io::Error) -> PyErr {

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use flowfast_collector::{
-    CollectorOptions, FatalDatagram, Inherited, JournalOptions, Listen, ListenFormat, WhenFull,
+    BATCH_ROWS, CollectorOptions, FatalDatagram, Inherited, JournalOptions, Listen, ListenFormat,
+    WhenFull,
 };
 use flowfast_decode::DecoderOptions;
 use pyo3::exceptions::PyValueError;
@@ -42,7 +43,7 @@ impl Collector {
     #[pyo3(
         signature = (
             listen, *, inherited=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
-            batch_rows=16_384, batch_age_ms=1000, queue_batches=128, when_full="drop", journal=None, state=Vec::new(),
+            batch_rows=BATCH_ROWS, batch_age_ms=1000, queue_batches=128, when_full="drop", journal=None, state=Vec::new(),
             ledger=false, limits=HashMap::new(), allow=Vec::new(), deny=Vec::new()
         ),
         text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', rcvbuf=0, \

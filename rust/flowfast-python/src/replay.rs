@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use flowfast_collector::ReplayOptions;
+use flowfast_collector::{BATCH_ROWS, ReplayOptions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -23,7 +23,7 @@ impl Replay {
     #[pyo3(
         signature = (
             paths, *, ports=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", workers=1, rotate_s=0,
-            batch_rows=16_384, queue_batches=64, late=None, ledger=false, limits=HashMap::new()
+            batch_rows=BATCH_ROWS, queue_batches=64, late=None, ledger=false, limits=HashMap::new()
         ),
         text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', workers=1, rotate_s=0, \
             batch_rows=16384, queue_batches=64, late=None, ledger=False, limits={})"

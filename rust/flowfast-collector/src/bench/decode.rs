@@ -7,9 +7,7 @@ use flowfast_decode::{Decoder, DecoderOptions, Kernel, OptionsError};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::load::Load;
-
-/// Rows of a batch, as the collector closes them.
-const BATCH_ROWS: u64 = 16_384;
+use crate::BATCH_ROWS;
 
 /// A load and three ways to go through it: the kernels to be measured, the plain decoder, and copying.
 pub struct DecodeBench {
@@ -123,7 +121,7 @@ impl Pass {
         for datagram in load.datagrams() {
             // A fault is a record that is missing in the end.
             let _ = self.decoder.decode(&datagram);
-            if self.records() - self.before - self.rows >= BATCH_ROWS {
+            if self.records() - self.before - self.rows >= BATCH_ROWS as u64 {
                 self.flush();
             }
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use flowfast_decode::Datagram;
 
-use crate::exporter::{ExportOptions, Message, Messages};
+use crate::exporter::{ExportOptions, Format, Message, Messages, NamedTemplate};
 use crate::replay::{read_packets, udp_datagram};
 
 /// Ports of datagrams that never were on a wire.
@@ -48,6 +48,37 @@ pub struct GeneratedLoad {
 }
 
 impl Load {
+    /// Some thousand datagrams of a template and an order by their names: more than a first-level cache holds, fewer than a second-level
+    /// one does. More where each of many templates is announced once and used some times.
+    ///
+    /// # Errors
+    /// Names that there are not, and orders that a template cannot have.
+    pub fn named(
+        template: &str,
+        order: &str,
+        exporters: usize,
+        templates: u16,
+    ) -> io::Result<Self> {
+        const DATAGRAMS: usize = 1024;
+        const DATAGRAMS_PER_TEMPLATE: usize = 8;
+        let template: NamedTemplate = template.parse()?;
+        let format = match template.formats() {
+            [only] => *only,
+            _ => Format::Ipfix,
+        };
+        Self::generate(&GeneratedLoad {
+            export: ExportOptions {
+                format,
+                template: Some(template),
+                order: order.parse()?,
+                ..ExportOptions::default()
+            },
+            datagrams: DATAGRAMS.max(DATAGRAMS_PER_TEMPLATE * exporters * usize::from(templates)),
+            exporters,
+            templates,
+        })
+    }
+
     /// Datagrams of many Exporters by turns: the first of each, then the second of each, ...
     ///
     /// # Errors

@@ -57,7 +57,7 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
         from_record: usize,
     ) -> Option<Awaited> {
         let plan = self.plans.get(plan_id)?;

@@ -35,9 +35,11 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
-        self.learn_from(Subject::Names, plan_id, body, pieces, run);
-        self.learn_types(plan_id, body, pieces, run);
-        self.learn_flow_keys(plan_id, body, pieces, run);
+        if self.kind(plan_id) == Some(RecordKind::Options) {
+            self.learn_from(Subject::Names, plan_id, body, pieces, run);
+            self.learn_types(plan_id, body, pieces, run);
+            self.learn_flow_keys(plan_id, body, pieces, run);
+        }
         if self.learns() {
             return;
         }

@@ -117,9 +117,10 @@ impl Decoder {
         let (plan, first_record) = match set.awaits {
             Awaited::Properties { plan, record, .. } => (plan, record),
             Awaited::Template => {
-                match self.take_template(domain_index, set.session, set.template_id, now_ns) {
-                    Lookup::Found(plan) => (plan, 0),
-                    _ => return self.wait_on(set),
+                let found = self.take_template(domain_index, set.session, set.template_id, now_ns);
+                match found.plan() {
+                    Some(plan) => (plan, 0),
+                    None => return self.wait_on(set),
                 }
             }
         };
@@ -132,7 +133,7 @@ impl Decoder {
             self.add_recovered(&set.context, records);
         }
         let (body, run) = (&set.body()[..octets], set.run(records));
-        if let Some(awaits) = self.lacks_properties(plan, body, &pieces, run, first_record) {
+        if let Some(awaits) = self.lacks_properties(plan, body, &pieces, &run, first_record) {
             if set.awaits == Awaited::Template {
                 self.plans.retain(plan);
             }
@@ -153,11 +154,10 @@ impl Decoder {
         let (records, octets) = self.split(plan, set.body(), pieces)?;
         let context = &set.context;
         let (domain_index, now_ns) = (context.domain_index, context.received_ns);
-        let templates =
-            |template_id| match self.lookup(domain_index, set.session, template_id, now_ns) {
-                Lookup::Found(plan) => Some(plan),
-                _ => None,
-            };
+        let templates = |template_id| {
+            self.lookup(domain_index, set.session, template_id, now_ns)
+                .plan()
+        };
         let found = (&set.body()[..octets], &pieces[..], records);
         self.check_values(context.format, plan, found, &templates)?;
         Ok((records, octets))

@@ -146,10 +146,7 @@ impl<'d, 'p> Message<'d, 'p> {
                 let (records, octets) = self.decoder.split(plan, set.body, &mut self.pieces)?;
                 let found = (&set.body[..octets], &self.pieces[first..], records);
                 (self.decoder).check_values(self.context.format, plan, found, &|template_id| {
-                    match self.lookup(template_id) {
-                        Lookup::Found(plan) => Some(plan),
-                        _ => None,
-                    }
+                    self.lookup(template_id).plan()
                 })?;
                 Step::Records {
                     template_id: set.id,
@@ -342,7 +339,7 @@ impl<'d, 'p> Message<'d, 'p> {
                             context.received_ns,
                         );
                     }
-                    match decoder.lacks_properties(plan, body, pieces, run, 0) {
+                    match decoder.lacks_properties(plan, body, pieces, &run, 0) {
                         None => decoder.append_records(plan, body, pieces, run),
                         Some(awaits) => {
                             decoder.count_undecodable(context.domain_index);

@@ -42,8 +42,11 @@ impl Era {
 /// Consecutive runs of one era: their records, counted from the first of the tile, and it.
 pub(super) fn eras(runs: &[Run]) -> impl Iterator<Item = (std::ops::Range<usize>, Era)> + '_ {
     let era = |run: &Run| Era::of(run.context.received_ns);
+    let times = || runs.iter().map(|run| run.context.received_ns);
+    // Nearly always: the earliest and the latest are, and nothing has to be worked out for each run.
+    let is_one = times().min().map(Era::of) == times().max().map(Era::of);
     let mut start = 0;
-    runs.chunk_by(move |a, b| era(a) == era(b))
+    runs.chunk_by(move |a, b| is_one || era(a) == era(b))
         .map(move |alike| {
             let records = alike.iter().map(|run| run.records).sum::<usize>();
             start += records;

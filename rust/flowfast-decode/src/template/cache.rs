@@ -70,6 +70,16 @@ pub(crate) enum Lookup {
     Ambiguous,
 }
 
+impl Lookup {
+    /// The plan, if one was found.
+    pub(crate) fn plan(self) -> Option<PlanId> {
+        match self {
+            Self::Found(plan) => Some(plan),
+            Self::Missing | Self::Expired | Self::Ambiguous => None,
+        }
+    }
+}
+
 /// What became of a template record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
@@ -260,9 +270,7 @@ impl TemplateCache {
         sets: u64,
         used_ns: i64,
     ) {
-        let definitions = self.by_id.get_mut(&template_id);
-        let mut sessions = definitions.into_iter().flat_map(|d| &mut d.sessions);
-        if let Some(known) = sessions.find(|known| known.session == session)
+        if let Some(known) = self.own_mut(session, template_id)
             && known.used_ns <= used_ns
         {
             (known.sets, known.used_ns) = (sets, used_ns);
