@@ -78,17 +78,19 @@ impl ReceiveFloor {
 }
 
 impl Received {
-    /// Counts a reception; whether there was one.
-    fn count(&mut self, reception: Reception<'_>) -> bool {
-        let (datagrams, octets) = match reception {
-            Reception::Train(train) => (train.datagrams().count() as u64, train.octets()),
-            Reception::Truncated { datagrams, octets } => (datagrams, octets),
-            Reception::Nothing => return false,
-        };
-        self.datagrams += datagrams;
-        self.octets += octets as u64;
-        self.trains += 1;
-        true
+    /// Counts receptions; whether there were any.
+    fn count<'a>(&mut self, receptions: impl ExactSizeIterator<Item = Reception<'a>>) -> bool {
+        let any = receptions.len() > 0;
+        for reception in receptions {
+            let (datagrams, octets) = match reception {
+                Reception::Train(train) => (train.datagrams().count() as u64, train.octets()),
+                Reception::Truncated { datagrams, octets } => (datagrams, octets),
+            };
+            self.datagrams += datagrams;
+            self.octets += octets as u64;
+            self.trains += 1;
+        }
+        any
     }
 }
 

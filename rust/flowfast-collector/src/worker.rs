@@ -73,47 +73,9 @@ impl Worker {
         }
     }
 
-    /// One reception, decoded; at least its octets are returned, 0 if there was none.
+    /// The next receptions, decoded; at least their octets are returned, 0 if there were none.
     fn receive(&mut self, wait: bool) -> usize {
-        let reception = self.receiver.receive(wait);
-        let now_ns = now_ns();
-        self.lane.advance(now_ns);
-        let mut octets = 0;
-        match reception {
-            Ok(Reception::Train(train)) => {
-                octets = train.octets().max(1);
-                self.lane.own.trains_received += 1;
-                self.lane.sent_to(train.local_address);
-                for payload in train.datagrams() {
-                    let datagram = Datagram {
-                        exporter: train.exporter,
-                        exporter_port: train.exporter_port,
-                        local_port: self.local_port,
-                        received_ns: now_ns,
-                        payload,
-                    };
-                    if self.format.takes(payload) {
-                        self.lane.datagram(&datagram);
-                    } else {
-                        self.lane.discard(&datagram, DecodeError::WrongProtocol);
-                    }
-                }
-                self.lane.settle(now_ns);
-            }
-            Ok(Reception::Truncated {
-                datagrams,
-                octets: arrived,
-            }) => {
-                octets = arrived;
-                self.lane.own.trains_received += 1;
-                self.lane.discard_truncated(datagrams, arrived as u64);
-            }
-            Ok(Reception::Nothing) => self.lane.idle(),
-            Err(_) => {
-                self.lane.own.receive_errors += 1;
-                std::thread::sleep(ERROR_PAUSE);
-            }
-        }
+        let (now_ns, octets) = self.decode_next(wait);
         if self.lane.publishing_is_due(now_ns) {
             self.count_kernel_drops();
             self.lane.publish(now_ns);
@@ -121,11 +83,74 @@ impl Worker {
         octets
     }
 
+    /// When they were received, too.
+    fn decode_next(&mut self, wait: bool) -> (i64, usize) {
+        let received = self.receiver.receive(wait);
+        let now_ns = now_ns();
+        self.lane.advance(now_ns);
+        let mut octets = 0;
+        match received {
+            Ok(receptions) if receptions.len() == 0 => self.lane.idle(),
+            Ok(receptions) => {
+                for reception in receptions {
+                    octets += take(
+                        &mut self.lane,
+                        self.format,
+                        self.local_port,
+                        now_ns,
+                        reception,
+                    );
+                }
+            }
+            Err(_) => {
+                self.lane.own.receive_errors += 1;
+                std::thread::sleep(ERROR_PAUSE);
+            }
+        }
+        (now_ns, octets)
+    }
+
     fn count_kernel_drops(&mut self) {
         if let Ok(drops) = self.receiver.kernel_drops() {
             self.lane
                 .kernel_dropped(u64::from(drops.wrapping_sub(self.kernel_drops)));
             self.kernel_drops = drops;
+        }
+    }
+}
+
+/// Decodes a reception; at least its octets are returned, and never 0.
+fn take(
+    lane: &mut Lane,
+    format: ListenFormat,
+    local_port: u16,
+    now_ns: i64,
+    reception: Reception<'_>,
+) -> usize {
+    lane.own.trains_received += 1;
+    match reception {
+        Reception::Train(train) => {
+            lane.sent_to(train.local_address);
+            for payload in train.datagrams() {
+                let datagram = Datagram {
+                    exporter: train.exporter,
+                    exporter_port: train.exporter_port,
+                    local_port,
+                    received_ns: now_ns,
+                    payload,
+                };
+                if format.takes(payload) {
+                    lane.datagram(&datagram);
+                } else {
+                    lane.discard(&datagram, DecodeError::WrongProtocol);
+                }
+            }
+            lane.settle(now_ns);
+            train.octets().max(1)
+        }
+        Reception::Truncated { datagrams, octets } => {
+            lane.discard_truncated(datagrams, octets as u64);
+            octets.max(1)
         }
     }
 }

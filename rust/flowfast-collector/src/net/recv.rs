@@ -1,24 +1,46 @@
-//! Receiving: one buffer a worker, and its datagrams in place.
+//! Receiving: one socket, and its datagrams in place.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use super::sys;
+use super::sys::{self, Received, SLOTS, Slots};
 
 /// No UDP datagram and no UDP_GRO train is longer (the kernel caps trains at 65,535 octets), so nothing can be truncated.
 const BUFFER_OCTETS: usize = 1 << 16;
 
-/// One socket and its buffer.
+/// What is received in one call and decoded before the next shall stay in the caches.
+const CALL_OCTETS: usize = 1 << 16;
+
+/// How long what comes is let come while there is traffic. To be woken costs more than to receive, and each datagram would wake.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A pause is no longer than a receive buffer takes to fill at 16 GB/s by the kernel's reckoning: twice what the shortest datagrams take
+/// of it at 10 Gbit/s.
+const OCTETS_PER_PAUSED_US: usize = 16 << 10;
+
+/// A shorter pause saves nothing.
+const MIN_PAUSE: Duration = Duration::from_micros(100);
+
+/// One socket and its buffers.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     socket: Socket,
-    buffer: Box<[u8]>,
+    slots: Slots,
+    received: Vec<Received>,
+    /// Slots of the next call.
+    count: usize,
+    /// The last call has left nothing behind.
+    is_drained: bool,
+    pause: Duration,
+    /// When something was last received.
+    heard: Option<Instant>,
 }
 
-/// What the socket gave.
+/// What the socket gave for one slot.
 #[derive(Debug)]
 pub(crate) enum Reception<'a> {
     /// One datagram or more from one source.
@@ -30,8 +52,6 @@ pub(crate) enum Reception<'a> {
         /// Octets that arrived.
         octets: usize,
     },
-    /// Nothing came within the socket's timeout, or nothing is there.
-    Nothing,
 }
 
 /// The datagrams of one reception, in order.
@@ -53,46 +73,78 @@ impl Receiver {
     }
 
     fn with_buffer(socket: Socket, octets: usize) -> Self {
+        let buffered = socket.recv_buffer_size().unwrap_or_default();
         Self {
             socket,
-            buffer: vec![0; octets].into(),
+            slots: Slots::new(octets),
+            received: Vec::with_capacity(SLOTS),
+            count: 1,
+            is_drained: false,
+            pause: pause(buffered),
+            heard: None,
         }
     }
 
-    /// The next reception; without `wait` only what is already there.
-    pub(crate) fn receive(&mut self, wait: bool) -> io::Result<Reception<'_>> {
-        let received = match sys::receive(self.socket.as_fd(), &mut self.buffer, wait) {
-            Ok(received) => received,
+    /// The next receptions, in order; none: nothing came within the socket's timeout. Without `wait`: those that are already there.
+    pub(crate) fn receive(
+        &mut self,
+        wait: bool,
+    ) -> io::Result<impl ExactSizeIterator<Item = Reception<'_>>> {
+        if wait && self.is_drained && self.heard.is_some_and(|at| at.elapsed() < self.pause) {
+            std::thread::sleep(self.pause);
+        }
+        self.received.clear();
+        let fd = self.socket.as_fd();
+        match sys::receive(fd, &mut self.slots, self.count, wait, &mut self.received) {
+            Ok(()) => {}
             // A timeout is WouldBlock, too; a signal is the other threads' business.
             Err(error)
                 if matches!(
                     error.kind(),
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
-                return Ok(Reception::Nothing);
-            }
+                ) => {}
             Err(error) => return Err(error),
-        };
-        let segment = received.segment.map_or(received.octets.max(1), usize::from);
-        if received.truncated {
-            let datagrams = received.octets.div_ceil(segment).max(1) as u64;
-            return Ok(Reception::Truncated {
-                datagrams,
-                octets: received.octets,
-            });
         }
-        let payload = &self.buffer[..received.octets.min(self.buffer.len())];
-        let local_address = received.destination.map(|each| each.to_canonical());
-        Ok(Reception::Train(Train {
-            local_address,
-            ..Train::new(received.source, payload, segment)
-        }))
+        self.is_drained = self.received.len() < self.count;
+        if let Some(longest) = self.received.iter().map(|each| each.octets).max() {
+            self.heard = Some(Instant::now());
+            self.count = (CALL_OCTETS / longest.max(1)).clamp(1, SLOTS);
+        }
+        let slots = &self.slots;
+        let received = self.received.iter().enumerate();
+        Ok(received.map(|(slot, each)| Reception::new(each, slots.octets(slot, each.octets))))
     }
 
     /// Datagrams that the kernel dropped at this socket; wraps at 2^32.
     pub(crate) fn kernel_drops(&self) -> io::Result<u32> {
         sys::kernel_drops(self.socket.as_fd())
+    }
+}
+
+/// How long a receive buffer of so many octets, in the kernel's reckoning, lets wait.
+fn pause(buffer_octets: usize) -> Duration {
+    let room = Duration::from_micros((buffer_octets / OCTETS_PER_PAUSED_US) as u64);
+    if room < MIN_PAUSE {
+        Duration::ZERO
+    } else {
+        room.min(PAUSE)
+    }
+}
+
+impl<'a> Reception<'a> {
+    fn new(received: &Received, octets: &'a [u8]) -> Self {
+        let segment = received.segment.map_or(received.octets.max(1), usize::from);
+        if received.truncated {
+            return Self::Truncated {
+                datagrams: received.octets.div_ceil(segment).max(1) as u64,
+                octets: received.octets,
+            };
+        }
+        let local_address = received.destination.map(|each| each.to_canonical());
+        Self::Train(Train {
+            local_address,
+            ..Train::new(received.source, octets, segment)
+        })
     }
 }
 

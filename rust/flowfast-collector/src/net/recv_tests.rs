@@ -15,8 +15,15 @@ fn pair(octets: usize) -> (Receiver, UdpSocket) {
     (Receiver::with_buffer(socket, octets), sender)
 }
 
+/// The only reception that there is.
+fn one(receiver: &mut Receiver) -> Reception<'_> {
+    let mut receptions = receiver.receive(true).unwrap();
+    assert_eq!(receptions.len(), 1);
+    receptions.next().unwrap()
+}
+
 fn datagrams(receiver: &mut Receiver) -> Vec<Vec<u8>> {
-    match receiver.receive(true).unwrap() {
+    match one(receiver) {
         Reception::Train(train) => train.datagrams().map(<[u8]>::to_vec).collect(),
         other => panic!("{other:?}"),
     }
@@ -61,7 +68,7 @@ fn a_truncated_datagram_is_counted_and_its_octets_are_not_used() {
     sender.send(&[1; 101]).unwrap();
     sender.send(&[2; 100]).unwrap();
     assert!(matches!(
-        receiver.receive(true).unwrap(),
+        one(&mut receiver),
         Reception::Truncated {
             datagrams: 1,
             octets: 101
@@ -80,7 +87,7 @@ fn a_truncated_train_counts_all_its_datagrams() {
     sys::set_udp_segment(sender.as_fd(), 1000).unwrap();
     sender.send(&[1; 4500]).unwrap();
     assert!(matches!(
-        receiver.receive(true).unwrap(),
+        one(&mut receiver),
         Reception::Truncated {
             datagrams: 5,
             octets: 4500
@@ -104,7 +111,7 @@ fn sources_are_unmapped_and_keep_their_port() {
             Ipv6Addr::LOCALHOST.into()
         };
         sender.send_to(b"x", (to, bound.address.port())).unwrap();
-        let Reception::Train(train) = receiver.receive(true).unwrap() else {
+        let Reception::Train(train) = one(&mut receiver) else {
             panic!("nothing came")
         };
         assert_eq!(
@@ -118,14 +125,50 @@ fn sources_are_unmapped_and_keep_their_port() {
 fn waiting_ends_with_the_timeout_and_not_waiting_at_once() {
     let (mut receiver, _sender) = pair(100);
     let start = Instant::now();
-    assert!(matches!(
-        receiver.receive(false).unwrap(),
-        Reception::Nothing
-    ));
+    assert_eq!(receiver.receive(false).unwrap().len(), 0);
     assert!(start.elapsed() < TIMEOUT / 2);
-    assert!(matches!(
-        receiver.receive(true).unwrap(),
-        Reception::Nothing
-    ));
+    assert_eq!(receiver.receive(true).unwrap().len(), 0);
     assert!(start.elapsed() >= TIMEOUT);
+}
+
+#[test]
+fn what_is_there_is_received_in_one_call() {
+    let bound = socket::bind((Ipv4Addr::LOCALHOST, 0).into(), 1, 1 << 20, TIMEOUT).unwrap();
+    let mut receiver = Receiver::new(bound.sockets.into_iter().next().unwrap());
+    let senders =
+        [1, 2, 3].map(|host| UdpSocket::bind((Ipv4Addr::new(127, 0, 0, host), 0)).unwrap());
+    let send = |number: u8| {
+        let octets = vec![number; 1000 + usize::from(number)];
+        let sender = &senders[usize::from(number) % senders.len()];
+        sender.send_to(&octets, bound.address).unwrap();
+    };
+    // After one datagram it is known how long they are.
+    send(0);
+    assert_eq!(receiver.receive(true).unwrap().len(), 1);
+    (0..100).for_each(send);
+    let (mut next, mut calls) = (0, Vec::new());
+    while next < 100 {
+        let receptions = receiver.receive(true).unwrap();
+        calls.push(receptions.len());
+        for reception in receptions {
+            let Reception::Train(train) = reception else {
+                panic!("{reception:?}")
+            };
+            let octets: Vec<_> = train.datagrams().collect();
+            assert_eq!(octets, [vec![next; 1000 + usize::from(next)]]);
+            let sender = &senders[usize::from(next) % senders.len()];
+            let source = SocketAddr::new(train.exporter, train.exporter_port);
+            assert_eq!(source, sender.local_addr().unwrap());
+            next += 1;
+        }
+    }
+    assert_eq!(calls, [SLOTS, SLOTS, SLOTS, 100 - 3 * SLOTS]);
+}
+
+#[test]
+fn pauses_are_short_enough_for_the_receive_buffer() {
+    // The kernel doubles what is asked: 32 MiB; a distribution's net.core.rmem_max; 4 MiB.
+    assert_eq!(pause(64 << 20), PAUSE);
+    assert_eq!(pause(2 * 212_992), Duration::ZERO);
+    assert_eq!(pause(8 << 20), Duration::from_micros(512));
 }

@@ -113,9 +113,18 @@ fn landed(
     let mut datagrams = 0;
     for (worker, socket) in bound.sockets.into_iter().enumerate() {
         let mut receiver = Receiver::new(socket);
-        while let Reception::Train(train) = receiver.receive(false).unwrap() {
-            datagrams += train.datagrams().count();
-            landed.insert((train.exporter, worker));
+        loop {
+            let mut receptions = receiver.receive(false).unwrap().peekable();
+            if receptions.peek().is_none() {
+                break;
+            }
+            for reception in receptions {
+                let Reception::Train(train) = reception else {
+                    panic!("{reception:?}")
+                };
+                datagrams += train.datagrams().count();
+                landed.insert((train.exporter, worker));
+            }
         }
     }
     assert_eq!(datagrams, PORTS * sources.len());

@@ -4,17 +4,17 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::mem::{MaybeUninit, size_of};
+use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, sock_filter, socklen_t};
 
-/// What one `recvmsg` gave: one datagram, or a UDP_GRO train of many from one source.
+/// What one slot was given: one datagram, or a UDP_GRO train of many from one source.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// Octets that arrived; more than the buffer holds if `truncated`.
+    /// Octets that arrived; more than the slot holds if `truncated`.
     pub(crate) octets: usize,
     /// Octets of each datagram of a train (the last may be shorter); None: one datagram.
     pub(crate) segment: Option<NonZeroUsize>,
@@ -27,8 +27,50 @@ pub(crate) struct Received {
 }
 
 /// Room for two control messages, UDP_GRO's `int` and an `in6_pktinfo`, and to spare; aligned as `cmsghdr` must be.
+#[derive(Clone, Copy)]
 #[repr(C, align(8))]
 struct ControlBuffer([u8; 128]);
+
+/// Where one call can receive at most so many datagrams or trains.
+pub(crate) const SLOTS: usize = 32;
+
+/// From one slot to the next beyond its length: slots that began at the same place of a page would share few lines of the caches.
+const STAGGER: usize = 1600;
+
+/// Buffers that receptions are put into, and what else the kernel says of each.
+pub(crate) struct Slots {
+    octets: Box<[u8]>,
+    /// Octets of one slot.
+    len: usize,
+    sources: Box<[libc::sockaddr_storage; SLOTS]>,
+    controls: Box<[ControlBuffer; SLOTS]>,
+}
+
+impl std::fmt::Debug for Slots {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut slots = formatter.debug_struct("Slots");
+        slots.field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Slots {
+    /// Slots of so many octets each.
+    pub(crate) fn new(len: usize) -> Self {
+        // SAFETY: sockaddr_storage is plain data for which all zeroes is a valid value.
+        let source: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+        Self {
+            octets: vec![0; SLOTS * (len + STAGGER)].into(),
+            len,
+            sources: Box::new([source; SLOTS]),
+            controls: Box::new([ControlBuffer([0; 128]); SLOTS]),
+        }
+    }
+
+    /// What was put into a slot; at most as much as it holds.
+    pub(crate) fn octets(&self, slot: usize, octets: usize) -> &[u8] {
+        &self.octets[slot * (self.len + STAGGER)..][..octets.min(self.len)]
+    }
+}
 
 /// What control messages say.
 #[derive(Default)]
@@ -37,41 +79,67 @@ struct Control {
     destination: Option<IpAddr>,
 }
 
-/// Receive into `buffer`. Without `wait`, `ErrorKind::WouldBlock` says at once that nothing is there.
-pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> io::Result<Received> {
-    let mut source = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let mut control = ControlBuffer([0; 128]);
-    let mut data = libc::iovec {
-        iov_base: buffer.as_mut_ptr().cast(),
-        iov_len: buffer.len(),
-    };
-    // SAFETY: msghdr is plain data for which all zeroes is a valid value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_name = source.as_mut_ptr().cast();
-    message.msg_namelen = length_of::<libc::sockaddr_storage>();
-    message.msg_iov = &raw mut data;
-    message.msg_iovlen = 1;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = control.0.len() as _;
+/// Receive into the first `count` slots at most, and append what each was given. Without `wait`, `ErrorKind::WouldBlock` says at once
+/// that nothing is there; with it, the call waits for one reception and takes with it what is there by then.
+pub(crate) fn receive(
+    fd: BorrowedFd<'_>,
+    slots: &mut Slots,
+    count: usize,
+    wait: bool,
+    received: &mut Vec<Received>,
+) -> io::Result<()> {
+    let count = count.min(SLOTS);
+    // SAFETY: iovec and mmsghdr are plain data for which all zeroes is a valid value.
+    let (mut data, mut messages): ([libc::iovec; SLOTS], [libc::mmsghdr; SLOTS]) =
+        unsafe { std::mem::zeroed() };
+    let buffers = slots.octets.chunks_exact_mut(slots.len + STAGGER);
+    let others = slots.sources.iter_mut().zip(slots.controls.iter_mut());
+    let headers = data.iter_mut().zip(&mut messages).take(count);
+    for ((buffer, (source, control)), (data, message)) in buffers.zip(others).zip(headers) {
+        data.iov_base = buffer.as_mut_ptr().cast();
+        data.iov_len = slots.len;
+        let message = &mut message.msg_hdr;
+        message.msg_name = (&raw mut *source).cast();
+        message.msg_namelen = length_of::<libc::sockaddr_storage>();
+        message.msg_iov = data;
+        message.msg_iovlen = 1;
+        message.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_controllen = control.0.len() as _;
+    }
 
-    // MSG_TRUNC makes the kernel say how much arrived even if the buffer was too small.
-    let flags = libc::MSG_TRUNC | if wait { 0 } else { libc::MSG_DONTWAIT };
-    // SAFETY: every pointer in `message` points to a live local or to `buffer`, with its true length, until the call returns.
-    let octets = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
-    let octets = usize::try_from(octets).map_err(|_| io::Error::last_os_error())?;
-    // SAFETY: all zeroes is a valid sockaddr_storage, and the kernel has only written over it.
-    let source = unsafe { source.assume_init_ref() };
-    let Control {
-        segment,
-        destination,
-    } = control_of(&message);
-    Ok(Received {
-        octets,
-        segment,
-        destination,
-        truncated: message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
-        source: socket_address(source).ok_or(io::ErrorKind::InvalidData)?,
-    })
+    // MSG_TRUNC makes the kernel say how much arrived even if the slot was too small.
+    let waiting = if wait {
+        libc::MSG_WAITFORONE
+    } else {
+        libc::MSG_DONTWAIT
+    };
+    // SAFETY: every pointer in the first `count` messages points to a live local or into `slots`, with its true length, until the call
+    // returns; without a timeout the kernel reads none.
+    let done = unsafe {
+        libc::recvmmsg(
+            fd.as_raw_fd(),
+            messages.as_mut_ptr(),
+            count as _,
+            (libc::MSG_TRUNC | waiting) as _,
+            std::ptr::null_mut(),
+        )
+    };
+    let done = usize::try_from(done).map_err(|_| io::Error::last_os_error())?;
+    for (message, source) in messages[..done].iter().zip(slots.sources.iter()) {
+        let header = &message.msg_hdr;
+        let Control {
+            segment,
+            destination,
+        } = control_of(header);
+        received.push(Received {
+            octets: message.msg_len as usize,
+            segment,
+            destination,
+            truncated: header.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
+            source: socket_address(source).ok_or(io::ErrorKind::InvalidData)?,
+        });
+    }
+    Ok(())
 }
 
 /// The size of a train's datagrams (UDP_GRO), and where they were sent to (IP_PKTINFO, IPV6_PKTINFO).
