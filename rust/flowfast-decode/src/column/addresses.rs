@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
 use arrow_buffer::Buffer;
 
+use super::Append;
 use super::validity::Validity;
 
 /// An address in the one form that all address columns have.
@@ -15,6 +16,14 @@ pub(crate) type Address = [u8; 16];
 pub(crate) struct Addresses {
     values: Vec<Address>,
     validity: Validity,
+}
+
+impl Append<Address> for Addresses {
+    fn extend(&mut self, values: impl Iterator<Item = Address>) {
+        let before = self.values.len();
+        self.values.extend(values);
+        self.validity.append_values(self.values.len() - before);
+    }
 }
 
 impl Addresses {
@@ -33,12 +42,6 @@ impl Addresses {
     pub(crate) fn append_nulls(&mut self, count: usize) {
         self.values.resize(self.values.len() + count, [0; 16]);
         self.validity.append_nulls(count);
-    }
-
-    pub(crate) fn extend(&mut self, values: impl Iterator<Item = Address>) {
-        let before = self.values.len();
-        self.values.extend(values);
-        self.validity.append_values(self.values.len() - before);
     }
 
     pub(crate) fn extend_constant(&mut self, value: Address, count: usize) {

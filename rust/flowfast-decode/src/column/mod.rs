@@ -31,6 +31,12 @@ pub(crate) use lists::Lists;
 pub(crate) use primitive::{Keys, Primitive};
 pub(crate) use variable_octets::VariableOctets;
 
+/// A column that takes values of one type.
+pub(crate) trait Append<T> {
+    /// Appends values; none is missing.
+    fn extend(&mut self, values: impl Iterator<Item = T>);
+}
+
 /// A growing column, by how its values are stored.
 #[derive(Debug)]
 pub(crate) enum Column {

@@ -7,6 +7,7 @@ use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 
+use super::Append;
 use super::absent::{Absent, dictionary};
 use super::validity::{Validity, WORD_BITS};
 
@@ -26,6 +27,14 @@ impl<T> Default for Primitive<T> {
     }
 }
 
+impl<T: ArrowNativeType> Append<T> for Primitive<T> {
+    fn extend(&mut self, values: impl Iterator<Item = T>) {
+        let before = self.values.len();
+        self.values.extend(values);
+        self.validity.append_values(self.values.len() - before);
+    }
+}
+
 impl<T: ArrowNativeType> Primitive<T> {
     /// With room for so many values.
     pub(crate) fn with_capacity(rows: usize) -> Self {
@@ -39,15 +48,15 @@ impl<T: ArrowNativeType> Primitive<T> {
         self.values.len()
     }
 
+    /// Forgets the rows from `rows` on.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.validity.truncate(rows);
+        self.values.truncate(rows);
+    }
+
     pub(crate) fn append_nulls(&mut self, count: usize) {
         self.values.resize(self.values.len() + count, T::default());
         self.validity.append_nulls(count);
-    }
-
-    pub(crate) fn extend(&mut self, values: impl Iterator<Item = T>) {
-        let before = self.values.len();
-        self.values.extend(values);
-        self.validity.append_values(self.values.len() - before);
     }
 
     pub(crate) fn extend_constant(&mut self, value: T, count: usize) {
@@ -88,6 +97,31 @@ impl<T: ArrowNativeType> Primitive<T> {
             if count < WORD_BITS {
                 return missing;
             }
+        }
+    }
+
+    /// Appends values of which most are missing: those that are there are looked for a word at a time, `value` tells the n-th.
+    pub(crate) fn extend_few(
+        &mut self,
+        mut is_there: impl ExactSizeIterator<Item = bool>,
+        value: impl Fn(usize) -> T,
+    ) {
+        let mut done = 0;
+        while is_there.len() > 0 {
+            let start = self.values.len();
+            let (mut bits, mut count) = (0, 0);
+            for is_there in is_there.by_ref().take(WORD_BITS) {
+                bits |= u64::from(is_there) << count;
+                count += 1;
+            }
+            self.values.resize(start + count, T::default());
+            self.validity.append_bits(bits, count);
+            while bits != 0 {
+                let n = bits.trailing_zeros() as usize;
+                self.values[start + n] = value(done + n);
+                bits &= bits - 1;
+            }
+            done += count;
         }
     }
 

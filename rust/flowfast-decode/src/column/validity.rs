@@ -42,6 +42,19 @@ impl Validity {
         }
     }
 
+    /// Forgets the rows from `rows` on.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
+        self.words.truncate(self.rows.div_ceil(WORD_BITS));
+        let used = self.rows % WORD_BITS;
+        if used > 0
+            && self.rows.div_ceil(WORD_BITS) == self.words.len()
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= u64::MAX >> (WORD_BITS - used);
+        }
+    }
+
     /// Bits for the rows before the first one without a value.
     fn have_words(&mut self) {
         if self.words.is_empty() {
@@ -129,6 +142,25 @@ mod tests {
             }
             assert_eq!(validity.rows, builder.len());
             assert_eq!(validity.finish(), builder.finish());
+        }
+    }
+
+    #[test]
+    fn rows_that_were_forgotten_leave_nothing_behind() {
+        for keep in [0, 1, 63, 64, 65, 129, 200] {
+            let (mut validity, mut builder) = (Validity::default(), NullBufferBuilder::new(0));
+            validity.append_values(129);
+            validity.append_nulls(1);
+            validity.append_values(70);
+            validity.truncate(keep);
+            builder.append_n_non_nulls(keep.min(129));
+            if keep > 129 {
+                builder.append_null();
+                builder.append_n_non_nulls(keep - 130);
+            }
+            validity.append_nulls(3);
+            builder.append_n_nulls(3);
+            assert_eq!(validity.finish(), builder.finish(), "{keep}");
         }
     }
 

@@ -3,8 +3,9 @@
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::TimeUnit;
 
+use super::strided::append_octets;
 use super::time::{Era, absolute_time};
-use super::{Tile, TileShape, locate, with_field, with_octets};
+use super::{Tile, TileShape, locate, with_field};
 use crate::bytes::be_uint;
 use crate::column::{Address, Addresses, Booleans, Column, Primitive, VariableOctets};
 use crate::convert::{Convert, TimeFormat};
@@ -66,7 +67,7 @@ pub(super) fn append_field(
             })
         }
         (Column::Addresses(column), Convert::MappedIpv4) => {
-            with_octets!(tile, source, 4, fields => column.extend(fields.map(mapped_ipv4)));
+            append_octets(column, tile, source, mapped_ipv4);
         }
         (Column::Variable(column), Convert::Octets) => {
             with_field!(tile, source, fields => {
@@ -106,11 +107,11 @@ fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
                 u64::from_be_bytes(octets)
             };
             let fit = |value: u64| T::try_from(value).unwrap_or_default();
-            with_octets!(tile, source, $width, fields => if is_whole {
-                column.extend(fields.map(|field| fit(read(field))));
+            if is_whole {
+                append_octets(column, tile, source, |field| fit(read(field)));
             } else {
-                column.extend(fields.map(|field| fit(wanted(read(field)))));
-            })
+                append_octets(column, tile, source, |field| fit(wanted(read(field))));
+            }
         }};
     }
     match length {
@@ -201,19 +202,18 @@ fn append_addresses(
     source: FieldSource,
     stats: &mut Stats,
 ) {
+    let FieldSource::Piece { .. } = source else {
+        return append_octets(column, tile, source, |address: Address| address);
+    };
     with_field!(tile, source, fields => {
-        if let FieldSource::Piece { .. } = source {
-            for field in fields {
-                match Address::try_from(field) {
-                    Ok(address) => column.extend_constant(address, 1),
-                    Err(_) => {
-                        column.append_nulls(1);
-                        stats.warn(Warning::ValueOutOfRange);
-                    }
+        for field in fields {
+            match Address::try_from(field) {
+                Ok(address) => column.extend_constant(address, 1),
+                Err(_) => {
+                    column.append_nulls(1);
+                    stats.warn(Warning::ValueOutOfRange);
                 }
             }
-        } else {
-            column.extend(fields.map(ipv6));
         }
     });
 }
@@ -251,26 +251,37 @@ pub(super) fn append_time(
     era: Era,
     stats: &mut Stats,
 ) {
-    let misfits: u64 = match (from, source) {
-        // It may have any length.
-        (_, FieldSource::Piece { .. }) => {
-            let whole = usize::from(from.len());
-            with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
-                (field.len() == whole).then(|| absolute_time(be_uint(field).0, from, to, era)).flatten()
-            })))
-        }
-        (TimeFormat::Seconds, _) => with_octets!(tile, source, 4, fields => {
-            let raw = fields.map(|field| u64::from(u32::from_be_bytes(field)));
-            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Seconds, to, era)))
-        }),
-        (TimeFormat::Milliseconds, _) => with_octets!(tile, source, 8, fields => {
-            let raw = fields.map(u64::from_be_bytes);
-            column.extend_mostly(raw.map(|raw| absolute_time(raw, TimeFormat::Milliseconds, to, era)))
-        }),
-        (from, _) => with_octets!(tile, source, 8, fields => {
-            column.extend_mostly(fields.map(|field| absolute_time(u64::from_be_bytes(field), from, to, era)))
-        }),
+    let before = column.len();
+    let mut misfits = false;
+    let mut time = |raw: u64| {
+        let time = absolute_time(raw, from, to, era);
+        misfits |= time.is_none();
+        time.unwrap_or_default()
     };
+    let is_whole = match (usize::from(from.len()), source) {
+        (_, FieldSource::Piece { .. }) => false,
+        (4, _) => {
+            append_octets(column, tile, source, |field| {
+                time(u32::from_be_bytes(field).into())
+            });
+            true
+        }
+        _ => {
+            append_octets(column, tile, source, |field| {
+                time(u64::from_be_bytes(field))
+            });
+            true
+        }
+    };
+    if is_whole && !misfits {
+        return;
+    }
+    // Some are missing, or have a length of their own.
+    column.truncate(before);
+    let whole = usize::from(from.len());
+    let misfits: u64 = with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
+        (field.len() == whole).then(|| absolute_time(be_uint(field).0, from, to, era)).flatten()
+    })));
     stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
 }
 

@@ -7,6 +7,7 @@ mod flattened;
 mod lists;
 mod plain;
 mod several;
+mod strided;
 mod time;
 
 use std::ops::Range;
@@ -187,36 +188,7 @@ macro_rules! with_field {
     }};
 }
 
-/// The same for a field that has this many octets in every record: as arrays, which costs one look at the bounds.
-macro_rules! with_octets {
-    ($tile:expr, $source:expr, $width:literal, $fields:ident => $body:expr) => {{
-        let (tile, source): (&Tile<'_>, FieldSource) = ($tile, $source);
-        match (tile.shape, source) {
-            (TileShape::Strided(stride), FieldSource::Start { offset, .. }) => {
-                let records = tile.bytes.chunks_exact(stride);
-                let $fields = records.map(move |record| {
-                    let mut octets = [0; $width];
-                    octets.copy_from_slice(&record[offset..offset + $width]);
-                    octets
-                });
-                $body
-            }
-            (TileShape::Strided(_), _) => Default::default(),
-            (TileShape::Pieces { per_record, pieces }, source) => {
-                let records = pieces.chunks_exact(per_record);
-                let bytes = tile.bytes;
-                let $fields = records.map(move |pieces| {
-                    let mut octets = [0; $width];
-                    octets.copy_from_slice(&locate(bytes, source, pieces)[..$width]);
-                    octets
-                });
-                $body
-            }
-        }
-    }};
-}
-
-use {with_field, with_octets};
+use with_field;
 
 /// What ops read besides the tile.
 pub(crate) struct Surroundings<'a, 'o> {

@@ -4,7 +4,7 @@ use super::field::{four_octets, ipv6, mapped_ipv4};
 use super::{Surroundings, Tile, TileShape};
 use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::{be_uint, be16};
-use crate::column::{Column, Primitive};
+use crate::column::{Append, Column, Primitive};
 use crate::error::Warning;
 use crate::plan::{FamilyValue, FieldSource, PortRange, SamplingFields, sampling_source};
 use crate::schema::SAMPLING_SOURCES;
@@ -90,10 +90,10 @@ pub(super) fn append_icmp_in_port(
                 length: 2,
             },
         ) => {
-            column.extend_optional(tile.bytes.chunks_exact(stride).map(|record| {
-                let value = (be16(record, port) >> shift) as u8;
-                (record[protocol] == ICMP).then_some(value)
-            }));
+            let records = tile.bytes.chunks_exact(stride);
+            column.extend_few(records.map(|record| record[protocol] == ICMP), |record| {
+                (be16(tile.bytes, record * stride + port) >> shift) as u8
+            });
         }
         _ => {
             column.extend_optional((0..tile.records).map(|record| {

@@ -5,7 +5,7 @@ use arrow_schema::TimeUnit;
 use super::{Surroundings, Tile, TileShape};
 use crate::batch::Run;
 use crate::bytes::{be_uint, be32};
-use crate::column::Primitive;
+use crate::column::{Append, Primitive};
 use crate::convert::TimeFormat;
 use crate::error::Warning;
 use crate::plan::{Edge, FieldSource};

@@ -1,0 +1,43 @@
+//! Fields that have the same length and the same place in every record: the loops that most values go through.
+
+use super::{Tile, TileShape, locate};
+use crate::column::Append;
+use crate::plan::FieldSource;
+
+/// Appends what `value` makes of a field of W octets in each record.
+pub(super) fn append_octets<T, const W: usize>(
+    column: &mut impl Append<T>,
+    tile: &Tile<'_>,
+    source: FieldSource,
+    mut value: impl FnMut([u8; W]) -> T,
+) {
+    match (tile.shape, source) {
+        // Four records at a time: whether their fields lie inside is looked at once for all, before the loop.
+        (TileShape::Strided(stride), FieldSource::Start { offset, .. }) => {
+            let fours = tile.bytes.chunks_exact(4 * stride);
+            let rest = fours.remainder().chunks_exact(stride);
+            column.extend(fours.flat_map(|records| {
+                [
+                    value(octets(records, offset)),
+                    value(octets(records, stride + offset)),
+                    value(octets(records, 2 * stride + offset)),
+                    value(octets(records, 3 * stride + offset)),
+                ]
+            }));
+            column.extend(rest.map(|record| value(octets(record, offset))));
+        }
+        (TileShape::Strided(_), _) => {}
+        (TileShape::Pieces { per_record, pieces }, source) => {
+            let records = pieces.chunks_exact(per_record);
+            column
+                .extend(records.map(|pieces| value(octets(locate(tile.bytes, source, pieces), 0))));
+        }
+    }
+}
+
+#[inline(always)]
+fn octets<const W: usize>(bytes: &[u8], at: usize) -> [u8; W] {
+    let mut octets = [0; W];
+    octets.copy_from_slice(&bytes[at..at + W]);
+    octets
+}
