@@ -200,6 +200,8 @@ pub struct Ledger {
     free: Vec<usize>,
     /// Accounts that have records pending.
     pending: Vec<usize>,
+    /// Accounts that were closed: as long as it stays the same, an account is where it was.
+    closed: u64,
     /// Whether any account has records that found the queue full.
     any_missing: bool,
     limit: usize,
@@ -213,6 +215,7 @@ impl Ledger {
             index: HashMap::default(),
             free: Vec::new(),
             pending: Vec::new(),
+            closed: 0,
             any_missing: false,
             limit: limit.max(1),
         }
@@ -227,6 +230,11 @@ impl Ledger {
         let account = found.unwrap_or_else(|| self.insert(party));
         self.accounts[account].last_seen_ns = now_ns;
         account
+    }
+
+    /// Accounts that were closed so far: as long as it stays the same, an account is where it was.
+    pub(crate) fn closed(&self) -> u64 {
+        self.closed
     }
 
     pub(crate) fn at(&mut self, account: usize) -> &mut Counts {
@@ -384,6 +392,7 @@ impl Ledger {
             let closed = std::mem::take(&mut self.accounts[account]);
             self.index.remove(&closed.party);
             self.free.push(account);
+            self.closed += 1;
             self.pending.retain(|&other| other != account);
             let nobody = &mut self.accounts[NOBODY];
             if nobody.total.records_pending == 0 && closed.total.records_pending != 0 {

@@ -206,7 +206,7 @@ impl PlanStore {
         id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
         sink: &mut RowSink<'_>,
     ) {
         if self.get(id).is_some_and(|plan| plan.has_lists) {
@@ -219,7 +219,13 @@ impl PlanStore {
             return;
         }
         if body.len() >= STAGE_OCTETS && slot.stage.records == 0 {
-            sink.run(&slot.plan, body, pieces, &[run], &|_, _| None);
+            sink.run(
+                &slot.plan,
+                body,
+                pieces,
+                std::slice::from_ref(run),
+                &|_, _| None,
+            );
             return;
         }
         if slot.stage.records == 0 && !std::mem::replace(&mut slot.stage.is_listed, true) {
@@ -231,7 +237,7 @@ impl PlanStore {
             start: piece.start + base,
             len: piece.len,
         }));
-        slot.stage.runs.push(run);
+        slot.stage.runs.push(*run);
         slot.stage.records += run.records;
         self.staged_octets += body.len() + size_of_val(pieces) + size_of::<Run>();
         self.staged_records += run.records;
@@ -249,7 +255,7 @@ impl PlanStore {
         id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
         sink: &mut RowSink<'_>,
     ) {
         let Some(plan) = self.get(id) else { return };
@@ -260,7 +266,13 @@ impl PlanStore {
             let found = templates.lookup(context.session, template_id, now_ns, limits);
             self.sub_template(found.plan()?)
         };
-        sink.run(plan, body, pieces, &[run], &sub_templates);
+        sink.run(
+            plan,
+            body,
+            pieces,
+            std::slice::from_ref(run),
+            &sub_templates,
+        );
     }
 
     /// A plan as the lists of other records use it.

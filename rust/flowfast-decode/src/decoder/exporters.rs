@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Decoder, Intake};
+use super::{Decoder, Heard, Intake};
 use crate::batch::{FormatCode, MessageContext, unmapped};
 use crate::element::ElementId;
 use crate::error::{SetLoss, Warning};
@@ -148,12 +148,24 @@ impl Decoder {
             domain.datagrams += u64::from(self.intake == Intake::Received);
             domain.last_seen_ns = received_ns;
         }
-        self.heard = Some((Party::from(key), self.account(index)));
+        self.heard = None;
+        self.heard = Some(Heard {
+            domain_index: index,
+            party: Party::from(key),
+            account: self.account(index),
+            closed: self.ledger.closed(),
+        });
         index
     }
 
     /// The ledger's account of a domain.
     pub(super) fn account(&mut self, domain_index: usize) -> usize {
+        if let Some(heard) = self.heard
+            && heard.domain_index == domain_index
+            && heard.closed == self.ledger.closed()
+        {
+            return heard.account;
+        }
         let Some(domain) = self.domains.get_mut(domain_index) else {
             return NOBODY;
         };

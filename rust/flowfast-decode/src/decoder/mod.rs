@@ -119,6 +119,16 @@ enum Intake {
     Recalled,
 }
 
+/// The sender of the current datagram.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    domain_index: usize,
+    party: Party,
+    account: usize,
+    /// [`Ledger::closed`] when the account was there.
+    closed: u64,
+}
+
 /// Decodes the datagrams of any number of exporters into tables.
 ///
 /// Pure state: time comes with the datagrams, and nothing is read or written but what is given.
@@ -127,8 +137,8 @@ pub struct Decoder {
     pub(crate) stats: Stats,
     ledger: Ledger,
     admission: Admission,
-    /// Whom the current datagram is from, and where the account was, once its header has told.
-    heard: Option<(Party, usize)>,
+    /// Whom the current datagram is from, once its header has told.
+    heard: Option<Heard>,
     lenient: bool,
     strict_lengths: bool,
     journaled: bool,
@@ -307,9 +317,11 @@ impl Decoder {
 
     /// Counts what became of a datagram, to whoever sent it.
     fn settle(&mut self, datagram: &Datagram<'_>, outcome: Result<(), DecodeError>) {
-        let unheard = || (Party::source(datagram.exporter), NOBODY);
-        let (party, hint) = self.heard.unwrap_or_else(unheard);
-        let account = self.ledger.open(party, hint, self.now_ns);
+        let account = match self.heard {
+            Some(heard) if heard.closed == self.ledger.closed() => heard.account,
+            Some(heard) => self.ledger.open(heard.party, heard.account, self.now_ns),
+            None => (self.ledger).open(Party::source(datagram.exporter), NOBODY, self.now_ns),
+        };
         let counts = self.ledger.at(account);
         counts.datagrams_received += 1;
         counts.octets_received += datagram.payload.len() as i64;

@@ -4,7 +4,7 @@ use super::Decoder;
 use crate::batch::{MessageContext, Run};
 use crate::error::{DecodeError, Warning};
 use crate::kernel::Tile;
-use crate::plan::Piece;
+use crate::plan::{DecodePlan, Piece};
 use crate::staging::{PlanId, PlanStore, RowSink, tile};
 use crate::template::RecordKind;
 use crate::template::domain::Domain;
@@ -35,6 +35,9 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
+        if !self.learns() && self.plans.get(plan_id).is_some_and(DecodePlan::is_plain) {
+            return self.append_rows(plan_id, body, pieces, &run);
+        }
         if self.kind(plan_id) == Some(RecordKind::Options) {
             self.learn_from(Subject::Names, plan_id, body, pieces, run);
             self.learn_types(plan_id, body, pieces, run);
@@ -63,12 +66,18 @@ impl Decoder {
     ) {
         match self.plans.get(plan_id).and_then(|plan| plan.section) {
             Some(section) => self.append_sections(plan_id, section, body, pieces, run),
-            None => self.append_rows(plan_id, body, pieces, run),
+            None => self.append_rows(plan_id, body, pieces, &run),
         }
     }
 
     /// Counts records and stages them.
-    pub(super) fn append_rows(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
+    pub(super) fn append_rows(
+        &mut self,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: &Run,
+    ) {
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };

@@ -43,7 +43,11 @@ impl Decoder {
     ) {
         let mut reader = std::mem::take(&mut self.sections);
         reader.read(self, plan_id, section, body, pieces, run.records);
-        reader.longer.drain(self, run, Self::append_rows);
+        reader
+            .longer
+            .drain(self, run, |decoder, plan_id, body, pieces, run| {
+                decoder.append_rows(plan_id, body, pieces, &run);
+            });
         self.sections = reader;
     }
 }

@@ -31,6 +31,7 @@ pub(crate) enum Step {
     Records {
         template_id: u16,
         plan: PlanId,
+        kind: Option<RecordKind>,
         records: usize,
         start: usize,
         octets: usize,
@@ -74,6 +75,8 @@ pub(super) struct Message<'d, 'p> {
     context: MessageContext,
     steps: Vec<Step>,
     pieces: Vec<Piece>,
+    /// It has options data.
+    has_options: bool,
     /// Templates of this message, the last definition of each id; `None` for one that was refused.
     own: HashMap<u16, Option<PlanId>, RandomState>,
 }
@@ -104,6 +107,7 @@ impl<'d, 'p> Message<'d, 'p> {
             context,
             steps,
             pieces,
+            has_options: false,
             own: HashMap::default(),
         }
     }
@@ -148,9 +152,12 @@ impl<'d, 'p> Message<'d, 'p> {
                 (self.decoder).check_values(self.context.format, plan, found, &|template_id| {
                     self.lookup(template_id).plan()
                 })?;
+                let kind = self.decoder.kind(plan);
+                self.has_options |= kind == Some(RecordKind::Options);
                 Step::Records {
                     template_id: set.id,
                     plan,
+                    kind,
                     records,
                     start: set.offset,
                     octets,
@@ -242,6 +249,7 @@ impl<'d, 'p> Message<'d, 'p> {
             context,
             steps,
             pieces,
+            has_options,
             own,
         } = self;
         let run = |template_id: u16, records: usize| Run {
@@ -264,17 +272,17 @@ impl<'d, 'p> Message<'d, 'p> {
         };
         let mut new_templates = Vec::new();
         let mut counts = Counts::default();
-        for step in &steps {
+        for step in steps.iter().filter(|_| has_options) {
             if let Step::Records {
                 template_id,
                 plan,
+                kind: Some(RecordKind::Options),
                 records,
                 start,
                 octets,
                 pieces: ref range,
                 ..
             } = *step
-                && decoder.kind(plan) == Some(RecordKind::Options)
             {
                 let (body, pieces) = (&payload[start..start + octets], &pieces[range.clone()]);
                 let run = run(template_id, records);
@@ -312,6 +320,7 @@ impl<'d, 'p> Message<'d, 'p> {
                 Step::Records {
                     template_id,
                     plan,
+                    kind,
                     records,
                     start,
                     octets,
@@ -321,7 +330,7 @@ impl<'d, 'p> Message<'d, 'p> {
                     counts.data_records += records;
                     let (body, pieces) = (&payload[start..start + octets], &pieces[range.clone()]);
                     let run = run(template_id, records);
-                    match decoder.kind(plan) {
+                    match kind {
                         Some(RecordKind::Data) => counts.flow_records += records,
                         Some(RecordKind::Options) => {
                             let taught = Taught::Options(template_id);

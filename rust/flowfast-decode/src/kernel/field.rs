@@ -4,7 +4,7 @@ use arrow_buffer::ArrowNativeType;
 use arrow_schema::TimeUnit;
 
 use super::strided::append_octets;
-use super::time::{Era, absolute_time};
+use super::time::{Era, absolute_time, units_per_second};
 use super::{Tile, TileShape, locate, with_field};
 use crate::bytes::be_uint;
 use crate::column::{Address, Addresses, Booleans, Column, Primitive, VariableOctets};
@@ -252,35 +252,41 @@ pub(super) fn append_time(
     stats: &mut Stats,
 ) {
     let before = column.len();
-    let mut misfits = false;
-    let mut time = |raw: u64| {
-        let time = absolute_time(raw, from, to, era);
-        misfits |= time.is_none();
-        time.unwrap_or_default()
-    };
-    let is_whole = match (usize::from(from.len()), source) {
+    let is_whole = match (from, source) {
+        // It may have any length.
         (_, FieldSource::Piece { .. }) => false,
-        (4, _) => {
+        (TimeFormat::Seconds, _) => {
+            let units = units_per_second(to);
             append_octets(column, tile, source, |field| {
-                time(u32::from_be_bytes(field).into())
+                era.unix_s(u32::from_be_bytes(field)) * units
             });
             true
         }
-        _ => {
+        (TimeFormat::Milliseconds, _) => {
+            let units = units_per_second(to) / 1000;
+            let most = i64::MAX as u64 / units as u64;
+            let mut all_fit = true;
             append_octets(column, tile, source, |field| {
-                time(u64::from_be_bytes(field))
+                let milliseconds = u64::from_be_bytes(field);
+                all_fit &= milliseconds <= most;
+                (milliseconds as i64).wrapping_mul(units)
+            });
+            all_fit
+        }
+        (TimeFormat::NtpMicroseconds | TimeFormat::NtpNanoseconds, _) => {
+            append_octets(column, tile, source, |field| {
+                absolute_time(u64::from_be_bytes(field), from, to, era).unwrap_or_default()
             });
             true
         }
     };
-    if is_whole && !misfits {
+    if is_whole {
         return;
     }
-    // Some are missing, or have a length of their own.
     column.truncate(before);
-    let whole = usize::from(from.len());
+    let len = usize::from(from.len());
     let misfits: u64 = with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
-        (field.len() == whole).then(|| absolute_time(be_uint(field).0, from, to, era)).flatten()
+        (field.len() == len).then(|| absolute_time(be_uint(field).0, from, to, era)).flatten()
     })));
     stats.warnings[Warning::ValueOutOfRange as usize] += misfits;
 }

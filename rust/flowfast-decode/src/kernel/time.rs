@@ -34,7 +34,7 @@ impl Era {
 
     /// Seconds since the UNIX epoch, of seconds since then modulo 2^32.
     #[inline(always)]
-    fn unix_s(self, seconds: u32) -> i64 {
+    pub(super) fn unix_s(self, seconds: u32) -> i64 {
         self.earliest_s + i64::from(seconds.wrapping_sub(self.earliest_s as u32))
     }
 }
@@ -54,15 +54,19 @@ pub(super) fn eras(runs: &[Run]) -> impl Iterator<Item = (std::ops::Range<usize>
         })
 }
 
-/// An absolute time in `to`'s unit since the UNIX epoch; `None` if that has no place in 63 bits.
-#[inline(always)]
-pub(super) fn absolute_time(raw: u64, from: TimeFormat, to: TimeUnit, era: Era) -> Option<i64> {
-    let units_per_second = match to {
+pub(super) fn units_per_second(of: TimeUnit) -> i64 {
+    match of {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
         TimeUnit::Microsecond => 1_000_000,
         TimeUnit::Nanosecond => 1_000_000_000,
-    };
+    }
+}
+
+/// An absolute time in `to`'s unit since the UNIX epoch; `None` if that has no place in 63 bits.
+#[inline(always)]
+pub(super) fn absolute_time(raw: u64, from: TimeFormat, to: TimeUnit, era: Era) -> Option<i64> {
+    let units_per_second = units_per_second(to);
     match from {
         TimeFormat::Seconds => Some(era.unix_s(raw as u32) * units_per_second),
         TimeFormat::Milliseconds => i64::try_from(raw)

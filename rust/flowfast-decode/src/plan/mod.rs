@@ -205,6 +205,17 @@ pub(crate) struct DecodePlan {
     pub(crate) tells_rate: bool,
 }
 
+impl DecodePlan {
+    /// Records teach nothing, and nothing that exporters told, or that the records hold, makes other records of them.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.kind != RecordKind::Options
+            && !self.has_unknown
+            && self.mib_fields.is_empty()
+            && self.property_ids.is_empty()
+            && self.section.is_none()
+    }
+}
+
 /// What makes rows of the reverse direction of biflows (RFC 5103).
 #[derive(Debug)]
 pub(crate) struct ReversePlan {
