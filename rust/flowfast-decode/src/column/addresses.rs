@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
 use arrow_buffer::Buffer;
 
-use super::Append;
 use super::validity::Validity;
+use super::{Append, room_after};
 
 /// An address in the one form that all address columns have.
 pub(crate) type Address = [u8; 16];
@@ -50,7 +50,7 @@ impl Addresses {
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        let next = Vec::with_capacity(self.values.len());
+        let next = Vec::with_capacity(room_after(self.values.len()));
         let octets = Buffer::from_vec(std::mem::replace(&mut self.values, next).into_flattened());
         Arc::new(FixedSizeBinaryArray::new(
             16,

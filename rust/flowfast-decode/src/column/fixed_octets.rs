@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
 use arrow_buffer::Buffer;
 
+use super::room_after;
 use super::validity::Validity;
 
 /// Values of `width` octets each.
@@ -76,7 +77,7 @@ impl FixedOctets {
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        let next = Vec::with_capacity(self.octets.len());
+        let next = Vec::with_capacity(room_after(self.octets.len()));
         let octets = Buffer::from_vec(std::mem::replace(&mut self.octets, next));
         Arc::new(FixedSizeBinaryArray::new(
             self.width as i32,

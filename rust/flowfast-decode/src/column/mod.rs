@@ -37,6 +37,12 @@ pub(crate) trait Append<T> {
     fn extend(&mut self, values: impl Iterator<Item = T>);
 }
 
+/// Room for the next batch, after one of so many values: batches close at the end of a message, and one a little longer than the one
+/// before shall not have to be copied into more room.
+fn room_after(values: usize) -> usize {
+    values + values / 16
+}
+
 /// A growing column, by how its values are stored.
 #[derive(Debug)]
 pub(crate) enum Column {

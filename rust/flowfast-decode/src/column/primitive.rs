@@ -7,9 +7,9 @@ use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 
-use super::Append;
 use super::absent::{Absent, dictionary};
 use super::validity::{Validity, WORD_BITS};
+use super::{Append, room_after};
 
 /// Values of one native type.
 #[derive(Debug)]
@@ -125,12 +125,12 @@ impl<T: ArrowNativeType> Primitive<T> {
         }
     }
 
-    /// The array; the next batch starts with this one's capacity.
+    /// The array; the next batch starts with room for as much.
     pub(super) fn finish<P: ArrowPrimitiveType<Native = T>>(
         &mut self,
         data_type: &DataType,
     ) -> ArrayRef {
-        let next = Self::with_capacity(self.values.len());
+        let next = Self::with_capacity(room_after(self.values.len()));
         let array = std::mem::replace(self, next).into_array::<P>();
         Arc::new(array.with_data_type(data_type.clone()))
     }

@@ -2,6 +2,8 @@
 
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 
+use super::room_after;
+
 /// Rows of one word.
 pub(super) const WORD_BITS: usize = u64::BITS as usize;
 
@@ -92,13 +94,13 @@ impl Validity {
         }
     }
 
-    /// What Arrow wants, `None` if no value is missing. The next batch starts with this one's capacity.
+    /// What Arrow wants, `None` if no value is missing. The next batch starts with room for as much.
     pub(super) fn finish(&mut self) -> Option<NullBuffer> {
         let rows = std::mem::take(&mut self.rows);
         if self.words.is_empty() {
             return None;
         }
-        let next = Vec::with_capacity(self.words.len());
+        let next = Vec::with_capacity(room_after(self.words.len()));
         let bits = Buffer::from_vec(std::mem::replace(&mut self.words, next));
         Some(NullBuffer::new(BooleanBuffer::new(bits, 0, rows)))
     }

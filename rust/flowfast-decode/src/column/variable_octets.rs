@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
+use super::room_after;
 use super::validity::Validity;
 
 /// What 32-bit offsets reach.
@@ -61,13 +62,13 @@ impl VariableOctets {
         misfits
     }
 
-    /// The array; the next batch starts with this one's capacity.
+    /// The array; the next batch starts with room for as much.
     pub(super) fn finish(&mut self, data_type: &DataType) -> ArrayRef {
-        let mut next = Vec::with_capacity(self.offsets.len());
+        let mut next = Vec::with_capacity(room_after(self.offsets.len()));
         next.push(0);
         let offsets = std::mem::replace(&mut self.offsets, next);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        let next = Vec::with_capacity(self.octets.len());
+        let next = Vec::with_capacity(room_after(self.octets.len()));
         let octets = Buffer::from_vec(std::mem::replace(&mut self.octets, next));
         let nulls = self.validity.finish();
         match data_type {
