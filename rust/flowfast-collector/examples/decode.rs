@@ -1,6 +1,6 @@
 //! Decodes the same generated datagrams again and again and does nothing else: for `bench/instructions.py`, which counts instructions.
 //!
-//! `decode TEMPLATE ORDER KERNEL PASSES` writes how many Flow Records it decoded.
+//! `decode TEMPLATE ORDER KERNEL PASSES EXPORTERS TEMPLATES` writes how many Flow Records it decoded.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -12,8 +12,8 @@ use flowfast_decode::{Decoder, DecoderOptions, Kernel};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [template, order, kernel, passes] = &arguments[..] else {
-        return Err("usage: decode TEMPLATE ORDER KERNEL PASSES".into());
+    let [template, order, kernel, passes, exporters, templates] = &arguments[..] else {
+        return Err("usage: decode TEMPLATE ORDER KERNEL PASSES EXPORTERS TEMPLATES".into());
     };
     let named = |each: &Kernel| each.name() == kernel;
     let options = DecoderOptions {
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .ok_or("no such kernel")?,
         ..DecoderOptions::default()
     };
-    let load = Load::named(template, order, 1, 1)?;
+    let load = Load::named(template, order, exporters.parse()?, templates.parse()?)?;
     let mut decoder = Decoder::new(&options)?;
     let mut flushed = 0;
     for _ in 0..passes.parse()? {
