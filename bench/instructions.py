@@ -57,7 +57,7 @@ def per_record(template: str, order: str, kernel: str, directory: Path) -> float
 def run(template: str, order: str, kernel: str, passes: int, directory: Path) -> tuple[int, int]:
     """Instructions and Flow Records of one run; `directory` gets `profile.KERNEL`."""
     callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/profile.{kernel}"]
-    done = subprocess.run([*callgrind, DECODE, template, order, kernel, str(passes)], capture_output=True, text=True, check=True)
+    done = subprocess.run([*callgrind, DECODE, template, order, kernel, str(passes), "1", "1"], capture_output=True, text=True, check=True)
     counted = re.search(r"Collected : (\d+)", done.stderr)
     if counted is None:
         raise SystemExit(f"error: valgrind has counted nothing: {done.stderr[-300:]}")
