@@ -1,5 +1,6 @@
 //! Integers, floats, timestamps, and the keys of constant dictionaries.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::ArrowPrimitiveType;
@@ -100,28 +101,25 @@ impl<T: ArrowNativeType> Primitive<T> {
         }
     }
 
-    /// Appends values of which most are missing: those that are there are looked for a word at a time, `value` tells the n-th.
+    /// Appends values of which most are missing. `are_there` tells of at most 64 rows at once, the first in the lowest bit, `value` what
+    /// is in one.
     pub(crate) fn extend_few(
         &mut self,
-        mut is_there: impl ExactSizeIterator<Item = bool>,
+        rows: usize,
+        are_there: impl Fn(Range<usize>) -> u64,
         value: impl Fn(usize) -> T,
     ) {
-        let mut done = 0;
-        while is_there.len() > 0 {
-            let start = self.values.len();
-            let (mut bits, mut count) = (0, 0);
-            for is_there in is_there.by_ref().take(WORD_BITS) {
-                bits |= u64::from(is_there) << count;
-                count += 1;
-            }
-            self.values.resize(start + count, T::default());
-            self.validity.append_bits(bits, count);
+        for start in (0..rows).step_by(WORD_BITS) {
+            let end = rows.min(start + WORD_BITS);
+            let before = self.values.len();
+            let mut bits = are_there(start..end);
+            self.values.resize(before + end - start, T::default());
+            self.validity.append_bits(bits, end - start);
             while bits != 0 {
-                let n = bits.trailing_zeros() as usize;
-                self.values[start + n] = value(done + n);
+                let row = bits.trailing_zeros() as usize;
+                self.values[before + row] = value(start + row);
                 bits &= bits - 1;
             }
-            done += count;
         }
     }
 

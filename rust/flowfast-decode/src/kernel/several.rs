@@ -1,6 +1,9 @@
 //! Several fields to one column: whichever IP version a record has, label stacks, sampling.
 
+use std::ops::Range;
+
 use super::field::{four_octets, ipv6, mapped_ipv4};
+use super::strided::records_with;
 use super::{Surroundings, Tile, TileShape};
 use crate::batch::{MessageContext, Run, Table};
 use crate::bytes::{be_uint, be16};
@@ -90,8 +93,11 @@ pub(super) fn append_icmp_in_port(
                 length: 2,
             },
         ) => {
-            let records = tile.bytes.chunks_exact(stride);
-            column.extend_few(records.map(|record| record[protocol] == ICMP), |record| {
+            let are_icmp = |records: Range<usize>| {
+                let bytes = &tile.bytes[records.start * stride..records.end * stride];
+                records_with(bytes, stride, protocol, ICMP)
+            };
+            column.extend_few(tile.records, are_icmp, |record| {
                 (be16(tile.bytes, record * stride + port) >> shift) as u8
             });
         }

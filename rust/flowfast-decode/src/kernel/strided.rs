@@ -35,6 +35,27 @@ pub(super) fn append_octets<T, const W: usize>(
     }
 }
 
+/// In which of at most 64 records this octet is `wanted`, the first in the lowest bit.
+pub(super) fn records_with(bytes: &[u8], stride: usize, offset: usize, wanted: u8) -> u64 {
+    let fours = bytes.chunks_exact(4 * stride);
+    let rest = fours.remainder().chunks_exact(stride);
+    let is_wanted = |records: &[u8], start| u64::from(records[start + offset] == wanted);
+    let (mut bits, mut done) = (0, 0);
+    for records in fours {
+        let four = is_wanted(records, 0)
+            | is_wanted(records, stride) << 1
+            | is_wanted(records, 2 * stride) << 2
+            | is_wanted(records, 3 * stride) << 3;
+        bits |= four << done;
+        done += 4;
+    }
+    for record in rest {
+        bits |= is_wanted(record, 0) << done;
+        done += 1;
+    }
+    bits
+}
+
 #[inline(always)]
 fn octets<const W: usize>(bytes: &[u8], at: usize) -> [u8; W] {
     let mut octets = [0; W];
