@@ -11,12 +11,15 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from polars.testing import assert_frame_equal
 from support import SCHEMA, HandMadeBatch, hand_made
 
+from flowfast import _core
 from flowfast.errors import TargetError, TargetLost
 from flowfast.pipeline import SinkRunner
 from flowfast.sinks import ROW_WRITERS, Account, open_sink
@@ -391,3 +394,55 @@ def test_row_groups_are_gathered_from_batches(tmp_path):
     metadata = pa.parquet.ParquetFile(tmp_path / "out.parquet").metadata
     assert [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)] == [260_000, 140_000]
     assert read_back(tmp_path) == list(range(400_000))
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """Batches of generated flows: columns that repeat, that grow, that are random, that are null."""
+    capture = tmp_path_factory.mktemp("capture") / "flows.pcap"
+    _core.generate(
+        to=None, write=str(capture), format="ipfix", template="ipfix-25", count=30_000, rate=0, order="canonical", seed=1, exporters=2
+    )
+    replay = _core.Replay([str(capture)])
+    replay.start()
+    batches = []
+    while not replay.finished:
+        batch = replay.next_event(1)
+        if isinstance(batch, _core.Batch):
+            batches.append(batch)
+    return batches
+
+
+@pytest.mark.parametrize(
+    ("suffix", "readers"),
+    [
+        ("parquet", [pa.parquet.read_table, pl.read_parquet, lambda path: duckdb.read_parquet(str(path)).to_arrow_table()]),
+        ("arrow", [lambda path: pa.ipc.open_file(path).read_all(), pl.read_ipc]),
+    ],
+)
+def test_every_column_reads_back_equal(suffix, readers, generated, tmp_path):
+    sink, account = opened(f"{{dir}}/out.{suffix}", tmp_path, schema=None)
+    for batch in generated:
+        hand(sink, account, batch)
+    sink.close()
+    rows = pl.from_arrow(pa.Table.from_batches([pa.record_batch(batch) for batch in generated]))
+    # DuckDB reads dictionaries as their values, and times in the zone of the machine
+    alike = (cs.by_dtype(pl.Categorical, pl.Enum).cast(pl.String), cs.datetime().dt.convert_time_zone("UTC"))
+    for read in readers:
+        found = pl.DataFrame(read(tmp_path / f"out.{suffix}"))
+        assert_frame_equal(found.with_columns(*alike), rows.with_columns(*alike))
+
+
+def test_encodings_follow_what_the_columns_hold(generated, tmp_path):
+    sink, account = opened("{dir}/out.parquet", tmp_path, schema=None)
+    for batch in generated:
+        hand(sink, account, batch)
+    sink.close()
+    group = pa.parquet.read_metadata(tmp_path / "out.parquet").row_group(0)
+    columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+    for deltas in ("time_received", "src_port", "proto"):  # sorted, random, 8 bits
+        assert "DELTA_BINARY_PACKED" in columns[deltas].encodings
+    for dictionary in ("sampling_rate", "src_as", "next_hop", "user_name"):  # one value, few, few addresses, none
+        assert "RLE_DICTIONARY" in columns[dictionary].encodings
+    assert columns["src_addr"].encodings == ("RLE", "PLAIN")
+    assert columns["time_received"].total_compressed_size * 4 < columns["time_received"].total_uncompressed_size

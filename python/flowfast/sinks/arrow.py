@@ -8,7 +8,7 @@ import pyarrow as pa
 from flowfast._core import Batch
 from flowfast.sinks.writer import OneTable
 
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)  # other threads cost more to wake for a buffer than they save
 
 
 class ArrowWriter(OneTable):
