@@ -263,7 +263,7 @@ def plan_command(
     return plan.run({name: value for name, value in given.items() if value is not None}, schema=schema_, as_json=json)
 
 
-bench = typer.Typer(help="Measure the speed of this machine.", no_args_is_help=True)
+bench = typer.Typer(help="Measure the speed of this machine.")
 app.add_typer(bench, name="bench")
 
 BenchTemplate = Annotated[
@@ -305,7 +305,7 @@ def bench_decode_command(
         {"template": template, "order": order, "exporters": exporters, "templates": templates} if capture is None else {"capture": capture}
     )
     return bench_decode.run(
-        load, kernel=kernel, records=records, runs=runs, schema=schema_, columns=split_list(columns or "standard"), as_json=json
+        load, kernel=kernel, records=records, runs=runs, schema=schema_, columns=split_list(columns) if columns else None, as_json=json
     )
 
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use flowfast_collector::bench;
 use flowfast_collector::exporter::ExportOptionsError;
 use flowfast_decode::DecoderOptions;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -77,7 +77,11 @@ pub(crate) fn load(
     templates: u16,
 ) -> PyResult<bench::Load> {
     match capture {
-        Some(path) => bench::Load::read_capture(&path).map_err(|error| os_error(py, &error, &path)),
+        Some(path) => bench::Load::read_capture(&path).map_err(|error| match error.kind() {
+            // A sentence on what is in the file, and no number of the system's.
+            io::ErrorKind::InvalidData => PyOSError::new_err(format!("{path} {error}")),
+            _ => os_error(py, &error, &path),
+        }),
         None => bench::Load::named(template, order, exporters, templates).map_err(invalid),
     }
 }
