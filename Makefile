@@ -23,6 +23,7 @@ soak: build ## the trials at length: floods, slow and dead targets, reloads, kil
 bench: build ## benchmarks of this machine (speed is measured here, never asserted in tests)
 	$(BIN)/pip install --quiet --group bench
 	$(BIN)/flowfast bench decode
+	$(BIN)/python bench/peers.py
 	$(BIN)/flowfast bench receive
 	@mkdir -p target/bench
 	$(BIN)/flowfast bench collect --to parquet:target/bench

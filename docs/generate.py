@@ -165,12 +165,12 @@ def requirements() -> str:
     return "\n".join(
         [
             "# Requirements\n",
-            "What flowfast is held to: the MUSTs of the formats, templates, data types, sequence numbers, sampling and robustness, "
-            "digested from the RFCs and the vendors' documents. A test names those that it proves by their id, so that "
-            "`grep -rn FF-IX-03 tests rust` shows it; `tests/conformance/test_requirements.py` fails on one that no test names and "
+            "What flowfast is held to: the MUSTs of the formats, templates, data types, sequence numbers, sampling, robustness and "
+            "the order of fields, digested from the RFCs and the vendors' documents. A test names those that it proves by their id, so "
+            "that `grep -rn FF-IX-03 tests rust` shows it; `tests/conformance/test_requirements.py` fails on one that no test names and "
             "that is not open.\n",
             "## Open\n",
-            "`in part`: tests prove the rest.\n",
+            "`in part`: tests prove the rest. `measured`: no test asserts a time.\n",
             table(["id", "requirement", "how it is"], open_rows),
             "## Proven\n",
             table(["id", "requirement"], proven),

@@ -16,6 +16,7 @@ __all__ = [
     "flow_columns",
     "generate",
     "known_templates",
+    "plans",
     "table_schema",
 ]
 
@@ -281,6 +282,17 @@ def table_schema(schema: str, columns: Sequence[str]) -> object:
 
 def flow_columns() -> list[dict[str, Any]]:
     """Every column of the `flows` schema: `name`, `group`, `type`, `elements` (list of str), `doc`, `minimal` (bool), `standard` (bool)."""
+
+def plans(
+    *, template: str = "ipfix-25", capture: str | None = None, order: str = "canonical", schema: str = "flows"
+) -> list[dict[str, Any]]:
+    """How the records of a generated template, or of those in a capture, become columns. Raises ValueError on a name that there is not, OSError on a capture that cannot be read.
+
+    Of each plan: `users` (each `exporter`, `format`, `domain` and `template_id`, None for NetFlow v1-v8), `kind` (`data` or `options`), `scope_count`,
+    `record_octets` (of the shortest record), `table` (None: such records become no rows), `fields` (each `name`, `element` as pen:id, `length`
+    in octets, 65535 if it varies, `offset` from the start of the record, or from the end of the field with the index `after`, `uses` and `skipped`, why there
+    are none) and `unfilled`: columns that no field fills. These and `uses` are lists of `column` (None: any that no field fills) and `operation`.
+    """
 
 def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """Templates that exporters defined in these captures, and (path, one sentence) for each capture that could not be read to its end.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flowfast._core import __version__
-from flowfast.commands import check_config, collect, convert, doctor, generate, ledger, schema, templates
+from flowfast.commands import check_config, collect, convert, doctor, generate, ledger, plan, schema, templates
 from flowfast.commands.bench import collect as bench_collect
 from flowfast.commands.bench import decode as bench_decode
 from flowfast.commands.bench import lossless as bench_lossless
@@ -238,7 +238,32 @@ def templates_command(
     return templates.run(directory, load({"http": http}, config_path(config), os.environ), as_json=json)
 
 
-bench = typer.Typer(help="Measure the speed of this machine.", no_args_is_help=True)
+@app.command("plan")
+def plan_command(
+    *,
+    template: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A template of `flowfast generate`: v5, v9-19, ipfix-25, set-a, minimal.")
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(metavar="ORDER", help="Order of its fields: canonical, reversed, shuffled, worst, as-listed. Default: canonical."),
+    ] = None,
+    capture: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The templates in a pcap or pcapng file, as they are at its end.")
+    ] = None,
+    schema_: Annotated[str, typer.Option("--schema", metavar="flows|wire", help=_help("schema_"))] = "flows",
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Say what becomes of each field of a template: where it stands, what is done to it, which column it goes to."""
+    if (template is None) == (capture is None):
+        raise UsageError("the plan of what?", "give either `--template NAME` or `--capture FILE`")
+    if capture is not None and order is not None:
+        raise UsageError("a capture has the order it has", "leave out `--order`")
+    given = {"template": template, "order": order, "capture": capture}
+    return plan.run({name: value for name, value in given.items() if value is not None}, schema=schema_, as_json=json)
+
+
+bench = typer.Typer(help="Measure the speed of this machine.")
 app.add_typer(bench, name="bench")
 
 BenchTemplate = Annotated[
@@ -264,7 +289,10 @@ def bench_decode_command(
     ] = "auto",
     exporters: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Exporters, by turns.")] = 1,
     templates: Annotated[
-        int, typer.Option(min=1, max=100, metavar="N", help="Templates of each Exporter, by turns; each shuffled in its own way.")
+        int,
+        typer.Option(
+            min=1, max=100, metavar="N", help="Templates of each Exporter, by turns; with `--order shuffled` each in an order of its own."
+        ),
     ] = 1,
     records: Annotated[int, typer.Option(min=1, metavar="N", help="Records of a run, at least.")] = 1_000_000,
     runs: BenchRuns = 5,
@@ -277,7 +305,7 @@ def bench_decode_command(
         {"template": template, "order": order, "exporters": exporters, "templates": templates} if capture is None else {"capture": capture}
     )
     return bench_decode.run(
-        load, kernel=kernel, records=records, runs=runs, schema=schema_, columns=split_list(columns or "standard"), as_json=json
+        load, kernel=kernel, records=records, runs=runs, schema=schema_, columns=split_list(columns) if columns else None, as_json=json
     )
 
 

@@ -48,7 +48,9 @@ def _bind_error(error: OSError, uri: str) -> BindError:
 
 
 def input_error(error: OSError) -> InputError:
-    """Why an input file cannot be read."""
+    """Why an input file cannot be read, or is none: what the core says of its contents has no `errno`."""
+    if error.errno is None:
+        return InputError(reason(error), "inputs are captures: pcap and pcapng files, of tcpdump for example")
     hints = {
         errno.ENOENT: "check the path",
         errno.EACCES: "check the file's permissions",

@@ -32,6 +32,7 @@ COUNTERS: dict[str, str] = {
     "templates_received": "Template records read.",
     "options_templates_received": "Options template records read.",
     "templates_new": "Templates that got their first definition, or another one.",
+    "plans_compiled": "Plans compiled for them, and for other layouts of records: those of equal definition share one.",
     "sets_undecodable": "Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.",
     "sets_waiting": "Data sets that wait now for their template, or for common properties that their records refer to. A gauge.",
     "set_octets_waiting": "Their octets. A gauge.",

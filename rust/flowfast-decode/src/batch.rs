@@ -208,6 +208,15 @@ impl Table {
         self.rows
     }
 
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Those of the schema, then columns that only feed others.
+    pub(crate) fn columns(&self) -> &[TableColumn] {
+        &self.columns
+    }
+
     /// Octets of the values so far and of what holds them, about.
     pub(crate) fn octets(&self) -> usize {
         if self.rows == 0 {

@@ -38,12 +38,14 @@ mod wire;
 pub use admission::{AdmissionOptions, Network, NetworkError};
 pub use batch::{TableBatch, TableKind};
 pub use decoder::{
-    Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, TemplateField, TemplateSummary,
+    Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, PlanSummary, PlanUser,
+    TemplateField, TemplateSummary,
 };
 pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, RecordLoss, SetLoss, Warning};
 pub use kernel::Kernel;
 pub use ledger::{AccountSummary, Ledger, LedgerEntry};
+pub use plan::{PlannedColumn, PlannedField};
 pub use schema::{FLOW_COLUMNS, FlowColumn, Profile, SchemaKind};
 pub use sequence::{ExporterReport, SampleTotals};
 pub use stats::{Counter, Stats};

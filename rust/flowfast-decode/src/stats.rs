@@ -78,6 +78,8 @@ counters! {
     options_templates_received,
     /// Template ids that got their first definition, or another one.
     templates_new,
+    /// Plans compiled for them, and for other layouts of records (FF-ORD-04): those of equal definition share one.
+    plans_compiled,
     /// Data sets that could not be decoded when they came: recovered, discarded, late or waiting by now.
     sets_undecodable,
     /// Data sets now waiting for their template, or for common properties that their records refer to.

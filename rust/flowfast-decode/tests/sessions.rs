@@ -7,7 +7,7 @@ mod common;
 use arrow_array::cast::AsArray;
 use common::message::*;
 use common::*;
-use flowfast_decode::{DecodeError, SchemaKind, SetLoss, TableKind, Warning};
+use flowfast_decode::{DecodeError, SchemaKind, SetLoss, Stats, TableKind, Warning};
 
 /// The lifetime of a template that is not refreshed, by default.
 const LIFETIME_S: i64 = 1800;
@@ -129,6 +129,30 @@ fn one_template_id_in_two_domains() {
             .collect::<std::collections::BTreeSet<_>>(),
         [(0, Some(1), None), (7, None, Some(2))].into()
     );
+}
+
+#[test]
+fn templates_of_equal_definition_share_a_plan() {
+    // FF-ORD-04: what is not compiled is a hit. Ten Exporters, each with two ids for one definition, refreshed once; and another order.
+    let mut ledger = flows();
+    let fields = [iana(1, 8), iana(4, 1)];
+    let both = templates(&[template(256, &fields), template(257, &fields)]);
+    for exporter in (0..10).chain(0..10) {
+        let message = ipfix(0, 1, std::slice::from_ref(&both));
+        ledger.feed(HERE.exporter(exporter), &message);
+    }
+    let stats = ledger.stats();
+    let counted = |stats: &Stats| {
+        [
+            stats.templates_received,
+            stats.templates_new,
+            stats.plans_compiled,
+        ]
+    };
+    assert_eq!(counted(stats), [40, 20, 1]);
+    let other_order = templates(&[template(256, &[iana(4, 1), iana(1, 8)])]);
+    ledger.feed(HERE, &ipfix(0, 1, &[other_order]));
+    assert_eq!(counted(ledger.stats()), [41, 21, 2]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use flowfast_collector::bench;
 use flowfast_collector::exporter::ExportOptionsError;
 use flowfast_decode::DecoderOptions;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -42,12 +42,7 @@ impl DecodeBench {
             kernel: kernel_named(kernel)?,
             ..decoder_options(schema, columns, (false, false), "keep")?
         };
-        let load = match capture {
-            Some(path) => {
-                bench::Load::read_capture(&path).map_err(|error| os_error(py, &error, &path))?
-            }
-            None => bench::Load::named(template, order, exporters, templates).map_err(invalid)?,
-        };
+        let load = load(py, template, capture, order, exporters, templates)?;
         let bench = py.detach(|| bench::DecodeBench::new(load, &options, records));
         Ok(Self(Mutex::new(
             bench.map_err(|error| options_error(&error))?,
@@ -69,6 +64,25 @@ impl DecodeBench {
         dict.set_item("baseline_ns", figures.baseline.as_nanos())?;
         dict.set_item("floor_ns", figures.floor.as_nanos())?;
         Ok(dict)
+    }
+}
+
+/// The datagrams of a capture, or else generated ones.
+pub(crate) fn load(
+    py: Python<'_>,
+    template: &str,
+    capture: Option<String>,
+    order: &str,
+    exporters: usize,
+    templates: u16,
+) -> PyResult<bench::Load> {
+    match capture {
+        Some(path) => bench::Load::read_capture(&path).map_err(|error| match error.kind() {
+            // A sentence on what is in the file, and no number of the system's.
+            io::ErrorKind::InvalidData => PyOSError::new_err(format!("{path} {error}")),
+            _ => os_error(py, &error, &path),
+        }),
+        None => bench::Load::named(template, order, exporters, templates).map_err(invalid),
     }
 }
 

@@ -10,6 +10,7 @@ mod errors;
 mod floor;
 mod generate;
 mod options;
+mod plan;
 mod replay;
 mod schema;
 mod stats;
@@ -32,6 +33,8 @@ mod _core {
     use crate::floor::ReceiveFloor;
     #[pymodule_export]
     use crate::generate::generate;
+    #[pymodule_export]
+    use crate::plan::plans;
     #[pymodule_export]
     use crate::replay::Replay;
     #[pymodule_export]

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from flowfast.columns import flows_schema
 from flowfast.commands.bench.processes import Process
 from flowfast.commands.bench.receive import trial as receive_trial
 from flowfast.commands.bench.report import figures, print_report, progress, scratch
@@ -28,6 +29,7 @@ _TABLE = (
 def run(*, to: str, template: str, order: str, rate: int, seconds: float, runs: int, columns: Sequence[str], as_json: bool) -> int:
     """Collect to a target and, for the baseline, to `null:`; print the median run. Returns the exit code."""
     parent, target = _placed(Target.parse(to))
+    flows_schema(columns)
     stream = Stream(template, order, trains=False, seconds=seconds)
     trials: dict[str, list[Trial]] = {"null:": [], target: []}
     floors = []
@@ -55,11 +57,12 @@ def _placed(target: Target) -> tuple[Path | None, str]:
         case "nowhere":
             return None, "null:"
         case "file":
-            return target.path.parent, f"flows.{target.format}"
+            parent, name = target.path.parent, f"flows.{target.format}"
         case "directory":
-            if not target.path.is_dir():
-                raise UsageError(f"{target.path} is no directory", "make it first; what is written there is removed again")
-            return target.path, f"{target.format}:flows"
+            parent, name = target.path, f"{target.format}:flows"
+    if not parent.is_dir():
+        raise UsageError(f"{parent} is no directory", "make it first; what is written there is removed again")
+    return parent, name
 
 
 @dataclass(frozen=True)

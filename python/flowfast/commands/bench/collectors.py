@@ -153,10 +153,11 @@ class Command(Terminated):
         self.name = " ".join(words)
         self._words = words
         if "{port}" not in self.name:
-            raise UsageError(f"`{self.name}` is told no port", "write `{port}` where the command line takes it")
+            known = ", ".join(_KNOWN)
+            raise UsageError(f"`{self.name}` is told no port", f"write `{{port}}` where it takes one; known by name are {known}")
         if count is None:
             raise UsageError(f"nobody knows how many flows `{self.name}` stores", "give `--count COMMAND`, which writes the number")
-        self._count = shlex.split(count)
+        self._count = _words(count)
 
     def command(self, port: int, directory: Path) -> list[str]:
         """The command line that listens on 127.0.0.1."""
@@ -176,10 +177,21 @@ _ALL = ("self", "self --to arrow:flows", "self --to parquet:flows", "nfcapd", "n
 
 def adapters(targets: Sequence[str], count: str | None) -> list[Adapter]:
     """An adapter for each target, or for all collectors that are installed. Raises UsageError."""
-    lines = [shlex.split(target) for target in targets or _ALL]
+    lines = [_words(target) for target in targets or _ALL]
     if not targets:
         lines = [line for line in lines if line[0] == "self" or shutil.which(line[0])]
-    return [_adapter(line, count) for line in lines]
+    found = [_adapter(line, count) for line in lines]
+    if count is not None and not any(isinstance(adapter, Command) for adapter in found):
+        raise UsageError(f"nothing is counted by `{count}`", "it is for a target that is a command line; leave out `--count`")
+    return found
+
+
+def _words(line: str) -> list[str]:
+    """A command line's words, as a shell would have them. Raises UsageError."""
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"`{line}` is no command line: {str(error).lower()}", "close what is quoted") from error
 
 
 def _adapter(line: Sequence[str], count: str | None) -> Adapter:

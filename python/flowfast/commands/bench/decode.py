@@ -6,17 +6,23 @@ from statistics import median
 from typing import Any
 
 from flowfast import _core
+from flowfast.columns import no_columns_to_choose
 from flowfast.core_errors import input_error, usage_errors
+from flowfast.errors import InputError
 
 
-def run(load: Mapping[str, Any], *, kernel: str, records: int, runs: int, schema: str, columns: Sequence[str], as_json: bool) -> int:
+def run(load: Mapping[str, Any], *, kernel: str, records: int, runs: int, schema: str, columns: Sequence[str] | None, as_json: bool) -> int:
     """Measure and print. `load`: what to decode, as `_core.DecodeBench` takes it. Returns the exit code."""
+    if columns and schema == "wire":
+        raise no_columns_to_choose()
     try:
         with usage_errors("`flowfast bench decode --help` lists what there is"):
-            bench = _core.DecodeBench(kernel=kernel, records=records, schema=schema, columns=columns, **load)
+            bench = _core.DecodeBench(kernel=kernel, records=records, schema=schema, columns=columns or ["standard"], **load)
     except OSError as error:
         raise input_error(error) from error
     figures = summary([bench.round() for _ in range(runs)])
+    if not figures["records"]:
+        raise InputError(f"no record in {load['capture']} becomes a row of `{schema}`", "`flowfast convert` says what is in it")
     report = {"template": None, "order": None} | dict(load) | {"kernel": kernel} | figures
     print(json.dumps(report) if as_json else text(report))
     return 0

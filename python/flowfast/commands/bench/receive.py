@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from flowfast.columns import flows_schema
 from flowfast.commands.bench.processes import Process
 from flowfast.commands.bench.report import figures, medians, print_report, progress, scratch
 from flowfast.commands.bench.stream import Stream
@@ -19,6 +20,7 @@ _TABLE = (
 
 def run(*, template: str, order: str, rate: int, seconds: float, runs: int, columns: Sequence[str], as_json: bool) -> int:
     """Receive into Arrow and, for the floor, receive and count, with and without trains; print medians. Returns the exit code."""
+    flows_schema(columns)  # or the receiver would end over a column that there is not
     variants = [(trains, mode) for trains in (False, True) for mode in ("count", "decode")]
     rounds: dict[tuple[bool, str], list[dict[str, float]]] = {variant: [] for variant in variants}
     with scratch() as directory, progress() as status:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowfast import _core
 from flowfast.commands.bench.processes import run
+from flowfast.core_errors import usage_errors
 from flowfast.errors import UsageError, nearest_hint
 
 FLOWFAST = [sys.executable, "-m", "flowfast"]
@@ -25,9 +27,11 @@ class Stream:
     seconds: float
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a template that there is not."""
+        """Raises UsageError for a template or an order that there is not, before anything is started."""
         if self.template not in _FORMATS:
             raise UsageError(f"unknown template `{self.template}`", nearest_hint(self.template, _FORMATS))
+        with usage_errors():
+            _core.plans(template=self.template, order=self.order)
 
     def send(self, port: int, rate: int, directory: Path) -> Mapping[str, int]:
         """Send to a port on loopback, `rate` records a second; what was sent, as `flowfast generate` counts it. Raises ProcessFailed."""

@@ -7,6 +7,7 @@ mod lengths;
 mod longer;
 mod notes;
 mod objects;
+mod plans;
 mod properties;
 mod records;
 mod sections;
@@ -41,6 +42,7 @@ use sections::SectionReader;
 
 pub use exporters::ExporterSummary;
 pub use kept::KeptMessage;
+pub use plans::{PlanSummary, PlanUser};
 pub use templates::{TemplateField, TemplateSummary};
 
 /// One UDP datagram as it was received.
@@ -225,6 +227,7 @@ impl Decoder {
         decoder.fixed_plans = fixed_definitions()
             .filter_map(|definition| decoder.intern(definition))
             .collect();
+        decoder.stats = Stats::default(); // of what comes
         Ok(decoder)
     }
 

@@ -9,7 +9,7 @@ use crate::error::Warning;
 use crate::plan::{Layout, Piece};
 use crate::staging::{PlanId, tile};
 use crate::template::cache::{Lookup, Session, Stored};
-use crate::template::{Definition, RecordKind};
+use crate::template::{Definition, FieldSpecifier, RecordKind};
 
 /// A template, as one Transport Session defined it.
 #[derive(Clone, Debug)]
@@ -65,12 +65,18 @@ impl TemplateSummary {
 
     /// Its fields, in order.
     pub fn fields(&self) -> impl Iterator<Item = TemplateField> {
-        self.definition.fields.iter().map(|field| TemplateField {
+        self.definition.fields.iter().map(TemplateField::from)
+    }
+}
+
+impl From<&FieldSpecifier> for TemplateField {
+    fn from(field: &FieldSpecifier) -> Self {
+        Self {
             name: field.element.column_name(),
             pen: field.element.pen,
             id: field.element.id,
             length: field.length,
-        })
+        }
     }
 }
 
@@ -155,7 +161,9 @@ impl Decoder {
             ..
         } = self;
         plans.intern(definition, |definition| {
-            Some(tables.compile(&Layout::new(definition)?, stats))
+            let plan = tables.compile(&Layout::new(definition)?, stats);
+            stats.plans_compiled += 1;
+            Some(plan)
         })
     }
 

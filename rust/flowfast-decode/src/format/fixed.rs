@@ -93,6 +93,14 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     Ok(())
 }
 
+/// Which of them the records of a domain have; `None` if its format has no constant templates.
+pub(crate) fn layout_index(key: &DomainKey) -> Option<usize> {
+    let method = key.domain >> 16;
+    layouts()
+        .iter()
+        .position(|layout| code(layout) == key.format && u32::from(layout.method) == method)
+}
+
 fn code(layout: &Layout) -> FormatCode {
     match layout.version {
         1 => FormatCode::Netflow1,

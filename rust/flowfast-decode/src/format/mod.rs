@@ -9,7 +9,7 @@ mod templated;
 use crate::decoder::{Datagram, Decoder};
 use crate::error::DecodeError;
 
-pub(crate) use fixed::definitions as fixed_definitions;
+pub(crate) use fixed::{definitions as fixed_definitions, layout_index as fixed_layout_index};
 pub(crate) use sflow::SampleReader;
 pub(crate) use templated::Step;
 

@@ -1,6 +1,7 @@
 //! Decode plans: a template compiled against a schema, once. Running one is `kernel`'s work.
 
 mod biflow;
+mod describe;
 mod flows;
 mod sections;
 mod shape;
@@ -18,6 +19,8 @@ use crate::wire::list::ListKind;
 
 use biflow::is_biflow;
 pub(crate) use biflow::{reverse_counters, reversed};
+pub use describe::{PlannedColumn, PlannedField};
+pub(crate) use describe::{TargetColumn, describe};
 pub(crate) use flows::{flow_op, list_op, uptime};
 pub(crate) use sections::SectionField;
 pub(crate) use shape::{Piece, RecordShape};

@@ -56,6 +56,12 @@ impl SectionField {
         })
     }
 
+    /// The fields that it is read from.
+    pub(super) fn sources(&self) -> impl Iterator<Item = FieldSource> {
+        let beside = [self.frame_type, self.offset, self.exported];
+        [Some(self.source)].into_iter().chain(beside).flatten()
+    }
+
     /// sFlow's number of the header that the section of a record begins with, and the section; `None` if it begins with
     /// none that can be read.
     pub(crate) fn read<'a>(&self, tile: &Tile<'a>, record: usize) -> Option<(u32, &'a [u8])> {

@@ -13,8 +13,8 @@ use crate::convert::{Convert, natural};
 use crate::element::ElementId;
 use crate::error::Warning;
 use crate::plan::{
-    DecodePlan, Layout, Op, ReversePlan, SectionField, ValueColumn, element_type, flow_op, list_op,
-    reverse_counters, reversed,
+    DecodePlan, Layout, Op, ReversePlan, SectionField, TargetColumn, ValueColumn, element_type,
+    flow_op, list_op, reverse_counters, reversed,
 };
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
@@ -75,6 +75,33 @@ impl Tables {
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Table> {
         self.tables.get_mut(index)?.as_mut()
+    }
+
+    /// What a table is called.
+    pub(crate) fn name(&self, index: usize) -> Option<String> {
+        Some(self.tables.get(index)?.as_ref()?.name.to_string())
+    }
+
+    /// The columns of a table, in the order in which ops know them.
+    pub(crate) fn target_columns(&self, index: usize) -> Vec<TargetColumn> {
+        let Some(table) = self.tables.get(index).and_then(Option::as_ref) else {
+            return Vec::new();
+        };
+        let shown = table.schema().fields().iter();
+        let shown = shown.map(|field| (field.name().clone(), field.data_type().clone()));
+        let hidden = (self.hidden.iter()).map(|flow| (flow.name.to_owned(), flow.data_type()));
+        let described = shown.chain(hidden).zip(table.columns());
+        described
+            .map(|((name, data_type), column)| TargetColumn {
+                name,
+                data_type,
+                filled_by: match column {
+                    TableColumn::Field(_) => None,
+                    TableColumn::Message(_) => Some("the message"),
+                    TableColumn::Scaled { .. } => Some("multiplication by sampling_rate"),
+                },
+            })
+            .collect()
     }
 
     /// Rows in all tables.

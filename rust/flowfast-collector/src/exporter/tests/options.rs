@@ -122,12 +122,9 @@ fn record_sizes_are_those_documented() {
 /// FF-ORD-05.
 #[test]
 fn canonical_order_is_by_size_then_id() {
-    let set_a = Templates::new(
-        NamedTemplate::SetA,
-        FieldOrder::Canonical,
-        true,
-        &SplitMix64::new(1, 1),
-    );
+    let default = ExportOptions::default().order;
+    assert_eq!(default, FieldOrder::Canonical);
+    let set_a = Templates::new(NamedTemplate::SetA, default, true, &SplitMix64::new(1, 1));
     let ids: Vec<_> = set_a
         .ipv4
         .fields

@@ -48,6 +48,15 @@ impl RateFields {
         (found != Self::default()).then_some(found)
     }
 
+    /// The fields that tell it.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = FieldSource> {
+        let one = [self.algorithm, self.one_in, self.probability];
+        let pairs = [self.packets, self.time, self.out_of];
+        one.into_iter()
+            .flatten()
+            .chain(pairs.into_iter().flatten().flatten())
+    }
+
     /// One in so many packets, that a record tells. By its algorithm if it says one, else by whichever parameters there are.
     pub(crate) fn rate(&self, tile: &Tile<'_>, record: usize) -> Option<f64> {
         let value = |source| be_uint(tile.field(record, source)).0;
