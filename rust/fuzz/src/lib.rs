@@ -39,7 +39,7 @@ pub struct Fuzzed {
 
 impl Fuzzed {
     /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1), journaled or not (bit 2), illegal lengths malformed or not
-    /// (bit 3), with one kernel or the other (bit 4).
+    /// (bit 3), with one kernel or the other (bit 4), of mediators or not (bit 5).
     pub fn of_mode(mode: u8) -> Self {
         let schema = if mode & 1 == 0 {
             SchemaKind::Flows
@@ -58,6 +58,10 @@ impl Fuzzed {
             strict_lengths: mode & 8 != 0,
             kernel: Kernel::ALL[usize::from(mode >> 4 & 1)],
             split_biflows: true,
+            mediators: match mode & 32 {
+                0 => Vec::new(),
+                _ => vec!["0.0.0.0/0".parse().expect("all of IPv4")],
+            },
             limits: LIMITS,
             ..DecoderOptions::default()
         };
@@ -149,7 +153,7 @@ impl Fuzzed {
 }
 
 /// Modes that `Fuzzed::of_mode` tells apart.
-const MODES: usize = 32;
+const MODES: usize = 64;
 
 /// A message of a session input, apart from its payload.
 const FRAME_LEN: usize = 5;
@@ -186,12 +190,12 @@ pub fn run_datagram(input: &[u8]) {
 /// Versions of sFlow that are decoded.
 const SFLOW_VERSIONS: [u32; 4] = [5, 4, 2, 5];
 
-/// Feeds one sFlow datagram. The octet before it picks the mode, and the version (bits 5 and 6) that is put before it.
+/// Feeds one sFlow datagram. The octet before it picks the mode, and the version (bits 6 and 7) that is put before it.
 pub fn run_sflow(input: &[u8]) {
     let Some((&mode, rest)) = input.split_first() else {
         return;
     };
-    let version = SFLOW_VERSIONS[usize::from(mode >> 5 & 3)];
+    let version = SFLOW_VERSIONS[usize::from(mode >> 6 & 3)];
     run_datagram(&[&[mode][..], &version.to_be_bytes(), rest].concat());
 }
 

@@ -1,6 +1,7 @@
 //! Decode plans: a template compiled against a schema, once. Running one is `kernel`'s work.
 
 mod biflow;
+mod exporter;
 mod flows;
 mod sections;
 mod shape;
@@ -18,6 +19,7 @@ use crate::wire::list::ListKind;
 
 use biflow::is_biflow;
 pub(crate) use biflow::{reverse_counters, reversed};
+pub(crate) use exporter::NamedExporter;
 pub(crate) use flows::{flow_op, list_op, uptime};
 pub(crate) use sections::SectionField;
 pub(crate) use shape::{Piece, RecordShape};
@@ -187,6 +189,8 @@ pub(crate) struct DecodePlan {
     pub(crate) section: Option<SectionField>,
     /// Where records refer to common properties, which are to become fields of theirs (RFC 5473).
     pub(crate) property_ids: Box<[FieldSource]>,
+    /// The Exporter that records name, if they are its.
+    pub(crate) exporter: Option<NamedExporter>,
     /// How the reverse direction of biflows becomes rows, if it is to.
     pub(crate) reverse: Option<ReversePlan>,
     /// Records have lists: they are not staged, for what their lists mean depends on the templates of the moment.

@@ -13,8 +13,8 @@ use crate::convert::{Convert, natural};
 use crate::element::ElementId;
 use crate::error::Warning;
 use crate::plan::{
-    DecodePlan, Layout, Op, ReversePlan, SectionField, ValueColumn, element_type, flow_op, list_op,
-    reverse_counters, reversed,
+    DecodePlan, Layout, NamedExporter, Op, ReversePlan, SectionField, ValueColumn, element_type,
+    flow_op, list_op, reverse_counters, reversed,
 };
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
@@ -131,6 +131,7 @@ impl Tables {
         warn_about_octets(layout, stats);
         let kind = layout.definition.kind;
         let options_layout = (kind == RecordKind::Options).then_some(layout);
+        let options = options_layout.and_then(OptionsFields::find);
         // Only `wire` has columns that could be named and typed.
         let is_wire = self.schema == SchemaKind::Wire;
         let (table, ops) = match self.schema {
@@ -169,7 +170,12 @@ impl Tables {
             types: options_layout
                 .filter(|_| is_wire)
                 .and_then(TypeFields::find),
-            options: options_layout.and_then(OptionsFields::find),
+            exporter: NamedExporter::find(layout).filter(|_| {
+                !options
+                    .as_ref()
+                    .is_some_and(OptionsFields::are_of_templates)
+            }),
+            options,
             tells_rate: kind == RecordKind::Data && RateFields::find(layout).is_some(),
         }
     }
