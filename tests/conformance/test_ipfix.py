@@ -285,6 +285,21 @@ def test_withdrawals_over_udp() -> None:
     assert decoded.stats["warnings"]["withdrawal_ignored"] == 4
 
 
+@pytest.mark.parametrize("definitions_s", [(0, 0), (0, -3600), (3600, 0), (-3600, 3600)])
+def test_what_is_received_after_a_template(definitions_s: tuple[int, int]) -> None:
+    """FF-TL-13: there is no reorder buffer: a template holds for what is received after it, until another is, whatever the Export Times."""
+    first_s, second_s = (EXPORT_S + offset_s for offset_s in definitions_s)
+    messages = [ipfix(ONE, export_s=first_s)]
+    messages += [ipfix(a_set(256, number(n)), sequence=n, export_s=EXPORT_S + offset_s) for n, offset_s in enumerate((-7200, 0, 7200))]
+    messages.append(ipfix(define(template(256)), sequence=3, export_s=second_s))  # of no effect over UDP
+    messages.append(ipfix(a_set(256, number(3)), sequence=3, export_s=second_s + 1))
+    messages.append(ipfix(define(template(256, Field(2, 8))), sequence=4, export_s=second_s))
+    messages += [ipfix(a_set(256, number(n)), sequence=n, export_s=EXPORT_S + offset_s) for n, offset_s in enumerate((-7200, 0, 7200), 4)]
+    decoded = wire(*messages)
+    rows = [{"octetDeltaCount": n} for n in range(4)] + [{"packetDeltaCount": n} for n in range(4, 7)]
+    assert sorted(decoded.rows, key=lambda row: next(iter(row.values()))) == rows
+
+
 def test_the_largest_message() -> None:
     """FF-IX-02, FF-DT-05: 65 535 octets, one field of which takes nearly all."""
     body = bytes(range(256)) * 256
