@@ -4,13 +4,15 @@ Compared is what the structural parser finds, which `test_captures.py` holds aga
 Where they differ, `oracle/disagreements.csv` says why.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from decoding import Row, decode, plain_address
 from disagreements import assert_as_in_table
 
 from captures import shared_rows
-from oracle import compare, golden
+from oracle import compare, golden, pmacct
 from oracle.capture import SHARED_CAPTURES, datagrams
 from oracle.structure import Walker
 
@@ -31,3 +33,32 @@ def test_expected_by_its_project(project: str, path: Path, files: list[Path]) ->
     records = [record for message in Walker().walk(datagrams(path)) for record in message.records]
     expected = [found for file in files if (found := golden.read(project, file))]
     assert_as_in_table(path, project, [difference for one in expected for difference in compare.with_golden(records, one)])
+
+
+def aggregated() -> list[tuple[Path, list[Path]]]:
+    """(what nfacctd is expected to make of captures, the captures)."""
+    found: dict[Path, list[Path]] = {}
+    for row in shared_rows().values():
+        for name in row["golden"].split(";"):
+            if "/pmacct-testauto/" in name and name.endswith(".json"):
+                found.setdefault(SHARED_CAPTURES / name, []).append(SHARED_CAPTURES / row["file"])
+    return sorted(found.items())
+
+
+@pytest.mark.parametrize(
+    ("file", "paths"), aggregated(), ids=lambda value: f"{value.parent.name}-{value.stem}" if isinstance(value, Path) else ""
+)
+def test_aggregates_of_pmacct(file: Path, paths: list[Path]) -> None:
+    """Every flow that nfacctd aggregates, by the sum of its packets and octets, sampling undone."""
+    theirs = pmacct.expected(file)
+    columns = pmacct.shown_columns(theirs)
+    ours = pmacct.aggregated((row for path in paths for row in rows_with_frames(path)), columns)
+    assert theirs
+    assert_as_in_table(paths[0], f"pmacct {file.stem}", pmacct.differences(theirs, ours))
+
+
+def rows_with_frames(path: Path) -> list[Row]:
+    """Rows of `flows`, whose receive time (in microseconds) tells the frame."""
+    export = [replace(datagram, time_ns=datagram.frame * 10**6) for datagram in datagrams(path)]
+    rows = decode(export, "flows", columns=["full"]).rows
+    return [{name: plain_address(value) for name, value in row.items()} | {"frame": row["time_received"] // 10**3} for row in rows]
