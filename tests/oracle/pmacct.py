@@ -45,7 +45,7 @@ def expected(path: Path) -> dict[Key, Aggregate]:
         if line.strip():
             shown = json.loads(line)
             flags = sum(1 << _FLAGS.index(flag) for flag in shown["tcp_flags"])
-            _add(found, _key(_of_nfacctd(shown)), shown["packets"], shown["bytes"], flags)
+            _add(found, _key(_of_nfacctd(shown)), Aggregate(shown["packets"], shown["bytes"], flags))
     return found
 
 
@@ -59,7 +59,7 @@ def aggregated(rows: Iterable[Row], columns: Iterable[str]) -> dict[Key, Aggrega
         packets, octets = row["packets"], row["bytes"]
         if rate := row.get("sampling_rate"):
             packets, octets = packets * rate, octets * rate
-        _add(found, _key(shown), packets, octets, row.get("tcp_flags", 0), row["frame"])
+        _add(found, _key(shown), Aggregate(packets, octets, row.get("tcp_flags", 0), row["frame"]))
     return found
 
 
@@ -81,11 +81,11 @@ def differences(theirs: dict[Key, Aggregate], ours: dict[Key, Aggregate]) -> lis
     return found
 
 
-def _add(found: dict[Key, Aggregate], key: Key, packets: int, octets: int, flags: int, frame: int = 1) -> None:
-    aggregate = found.setdefault(key, Aggregate(frame=frame))
-    aggregate.packets += packets
-    aggregate.octets += octets
-    aggregate.tcp_flags |= flags
+def _add(found: dict[Key, Aggregate], key: Key, one: Aggregate) -> None:
+    if (aggregate := found.setdefault(key, one)) is not one:
+        aggregate.packets += one.packets
+        aggregate.octets += one.octets
+        aggregate.tcp_flags |= one.tcp_flags
 
 
 def _key(row: Row) -> Key:
