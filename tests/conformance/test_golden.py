@@ -12,9 +12,9 @@ from decoding import Row, decode, plain_address
 from disagreements import assert_as_in_table
 
 from captures import shared_rows
-from oracle import compare, golden, pmacct
+from oracle import compare, golden, ipfixcol, pmacct
 from oracle.capture import SHARED_CAPTURES, datagrams
-from oracle.structure import Walker
+from oracle.structure import Record, Walker
 
 
 def goldens() -> list[tuple[str, Path, list[Path]]]:
@@ -62,3 +62,33 @@ def rows_with_frames(path: Path) -> list[Row]:
     export = [replace(datagram, time_ns=datagram.frame * 10**6) for datagram in datagrams(path)]
     rows = decode(export, "flows", columns=["full"]).rows
     return [{name: plain_address(value) for name, value in row.items()} | {"frame": row["time_received"] // 10**3} for row in rows]
+
+
+IPFIXCOL = SHARED_CAPTURES / "golden" / "ipfixcol"
+needs_shared = pytest.mark.skipif(not IPFIXCOL.exists(), reason="the captures of other projects are not beside this repository")
+
+
+def records_of(*names: str) -> list[Record]:
+    """Of files of IPFIX messages, each read as one exporter's."""
+    walks = (Walker().walk(datagrams(path)) for path in (SHARED_CAPTURES / "files" / name for name in names))
+    return [record for walk in walks for message in walk for record in message.records]
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("test", "names"),
+    [("two_inputs_with_same_ODID", ("03-odid0-a", "03-odid0-b")), ("two_inputs_+_joinflows", ("02-odid0", "02-odid4"))],
+)
+def test_prints_of_ipfixcol(test: str, names: tuple[str, ...]) -> None:
+    """Every record of both files, octet by octet as far as it prints them."""
+    records = records_of(*(f"ipfixcol__{name}.ipfix" for name in names))
+    lengths = {element.id: len(octets) for record in records for element, octets in record.values.items()}
+    assert ipfixcol.printed(IPFIXCOL / test / "expected.txt", lengths) == ipfixcol.octets(records)
+
+
+@needs_shared
+def test_a_file_of_ipfixcol() -> None:
+    """What its filter for IP versions lets through of two files: all, of both versions."""
+    walked = Walker().walk(datagrams(IPFIXCOL / "two_inputs_+_filter_by_ipVersion" / "expected.ipfix"))
+    theirs = ipfixcol.octets(record for message in walked for record in message.records)
+    assert theirs == ipfixcol.octets(records_of("ipfixcol__03-odid0-a.ipfix", "ipfixcol__03-odid0-b.ipfix"))

@@ -7,13 +7,14 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from decoding import Row, decode, plain_address
 from disagreements import assert_as_in_table
 
 from captures import shared_rows
-from oracle import compare, flows, sflow, sflowtool
+from oracle import compare, flows, goldens_sflow, sflow, sflowtool
 from oracle.capture import SHARED_CAPTURES, TESTS, Datagram, datagrams
 
 ORACLE = SHARED_CAPTURES / "golden" / "_oracle"
@@ -32,7 +33,7 @@ def captures() -> list[Path]:
 @pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 @pytest.mark.parametrize("path", captures(), ids=lambda path: path.name)
 def test_every_element(path: Path) -> None:
-    export = [replace(d, time_ns=d.frame * NS_A_FRAME) for d in datagrams(path) if d.payload[:3] == bytes(3)]
+    export = numbered(path)
     theirs, rows = sflow.by_tshark(export), by_flowfast(export)
     differences = compare.with_samples(theirs, rows)
     assert_as_in_table(path, "tshark", differences)
@@ -43,6 +44,44 @@ def test_every_element(path: Path) -> None:
         assert_as_in_table(path, "sflowtool", compare.with_samples(by_sflowtool, rows))
         theirs += by_sflowtool
     assert_nothing_is_ours_alone(theirs, rows)
+
+
+def goldens(project: str) -> list[Any]:
+    """(what a project expects of a capture, the capture)."""
+    rows = shared_rows().values()
+    found = ((Path(row["file"]), Path(name)) for row in rows for name in row["golden"].split(";") if "sflow" in row["protocols"])
+    wanted = {(SHARED_CAPTURES / name, SHARED_CAPTURES / file) for file, name in found if project in name.parts}
+    return [pytest.param(*each, id=each[0].name) for each in sorted(wanted)]
+
+
+def numbered(path: Path) -> list[Datagram]:
+    """The sFlow datagrams; their receive time tells the frame."""
+    return [replace(d, time_ns=d.frame * NS_A_FRAME) for d in datagrams(path) if d.payload[:3] == bytes(3)]
+
+
+@pytest.mark.parametrize(("file", "path"), [each for each in goldens("tcpdump") if "-nv" not in each.id])
+def test_expected_by_tcpdump(file: Path, path: Path) -> None:
+    assert_as_in_table(path, "tcpdump", compare.with_samples(goldens_sflow.tcpdump(file), by_flowfast(numbered(path))))
+
+
+@pytest.mark.parametrize(("file", "path"), goldens("flowparser-sflow"))
+def test_expected_by_flowparser(file: Path, path: Path) -> None:
+    assert_as_in_table(path, "flowparser", compare.with_samples(goldens_sflow.flowparser(file), by_flowfast(numbered(path))))
+
+
+@pytest.mark.parametrize(("file", "path"), [each for each in goldens("telegraf") if "expected" in each.id])
+def test_expected_by_telegraf(file: Path, path: Path) -> None:
+    """Each line is a sample, and none is the sample of two lines: the one with which it has most in common."""
+    rows = [row for same in by_flowfast(numbered(path)).values() for row in same]
+    differences = []
+    for line in goldens_sflow.telegraf(file):
+        row = min(rows, key=lambda row: len(line.items() - row.items()))
+        rows.remove(row)
+        frame = row["_received"] // NS_A_FRAME
+        found = ((column, value) for column, value in line.items() if row.get(column) != value)
+        differences += [compare.Difference(column, frame, value, row.get(column), b"") for column, value in found]
+    assert rows == []
+    assert_as_in_table(path, "telegraf sflow", differences)
 
 
 def by_flowfast(export: list[Datagram]) -> dict[tuple, list[Row]]:

@@ -219,6 +219,11 @@ READ: dict[str, Callable[[bytes], Any]] = {
 }  # fmt: skip
 
 
+def columns_of(kind: str, number: int) -> tuple[str, ...]:
+    """Columns of a structure in wire order."""
+    return tuple(column for column, _ in _layouts()[kind, number])
+
+
 @cache
 def _layouts() -> dict[tuple[str, int], tuple[tuple[str, str], ...]]:
     """(column, type) of the structures, by kind and format."""
