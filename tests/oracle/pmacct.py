@@ -53,7 +53,7 @@ def aggregated(rows: Iterable[Row], columns: Iterable[str]) -> dict[Key, Aggrega
     """Rows of `flows`, which have their frame as `frame`, by the columns that nfacctd shows."""
     found: dict[Key, Aggregate] = {}
     names = set(columns)
-    for row in rows:
+    for row in map(_inner, rows):
         shown = {name: value for name, value in row.items() if name in names}
         shown["forwarding_status"] = row.get("forwarding_status", 0) >> 6
         packets, octets = row["packets"], row["bytes"]
@@ -61,6 +61,12 @@ def aggregated(rows: Iterable[Row], columns: Iterable[str]) -> dict[Key, Aggrega
             packets, octets = packets * rate, octets * rate
         _add(found, _key(shown), Aggregate(packets, octets, row.get("tcp_flags", 0), row["frame"]))
     return found
+
+
+def _inner(row: Row) -> Row:
+    """Of a tunnel, nfacctd shows the packet in it as the flow."""
+    inner = {name.removeprefix("inner_"): value for name, value in row.items() if name.startswith("inner_")}
+    return row | inner if "proto" in inner else row
 
 
 def shown_columns(aggregates: dict[Key, Aggregate]) -> set[str]:

@@ -3,6 +3,7 @@
 mod biflow;
 mod exporter;
 mod flows;
+mod inner;
 mod sections;
 mod shape;
 mod values;
@@ -21,6 +22,7 @@ use biflow::is_biflow;
 pub(crate) use biflow::{reverse_counters, reversed};
 pub(crate) use exporter::NamedExporter;
 pub(crate) use flows::{flow_op, list_op, uptime};
+pub(crate) use inner::with_inner;
 pub(crate) use sections::SectionField;
 pub(crate) use shape::{Piece, RecordShape};
 pub(crate) use values::{SubTemplate, ValueColumn, ValueField, element_type, value_fields};

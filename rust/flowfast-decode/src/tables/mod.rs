@@ -14,7 +14,7 @@ use crate::element::ElementId;
 use crate::error::Warning;
 use crate::plan::{
     DecodePlan, Layout, NamedExporter, Op, ReversePlan, SectionField, ValueColumn, element_type,
-    flow_op, list_op, reverse_counters, reversed,
+    flow_op, list_op, reverse_counters, reversed, with_inner,
 };
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
@@ -248,6 +248,12 @@ impl Tables {
     }
 
     fn flow_plan(&self, layout: &Layout<'_>) -> Vec<Op> {
+        let definition = with_inner(layout.definition);
+        let mut with_inner = definition.as_ref().and_then(Layout::new);
+        if let Some(with_inner) = &mut with_inner {
+            with_inner.has_biflows = layout.has_biflows;
+        }
+        let layout = with_inner.as_ref().unwrap_or(layout);
         let mut ops = Vec::new();
         let mut unfilled = Vec::new();
         let hidden = self.hidden.iter().map(|flow| Selected::Flow(flow));
