@@ -5,6 +5,7 @@ Where they differ, `oracle/disagreements.csv` says why.
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from decoding import Row, decode, plain_address
 from disagreements import assert_as_in_table
 
 from captures import shared_rows
-from oracle import compare, flows, goldens_sflow, sflow, sflowtool
+from oracle import compare, flows, goldens_sflow, nfdump, sflow, sflowtool
 from oracle.capture import SHARED_CAPTURES, TESTS, Datagram, datagrams
 
 ORACLE = SHARED_CAPTURES / "golden" / "_oracle"
@@ -82,6 +83,44 @@ def test_expected_by_telegraf(file: Path, path: Path) -> None:
         differences += [compare.Difference(column, frame, value, row.get(column), b"") for column, value in found]
     assert rows == []
     assert_as_in_table(path, "telegraf sflow", differences)
+
+
+def stored_by_nfdump() -> list[Path]:
+    return [path for path in captures() if (ORACLE / f"{path.name}.nfdump-sf.json.gz").exists()]
+
+
+@pytest.mark.parametrize("path", stored_by_nfdump(), ids=lambda path: path.name)
+def test_flows_stored_by_nfdump(path: Path) -> None:
+    """Every flow sample that nfdump's sfcapd stored, by each of its columns. Of ICMP it stores no type and code."""
+    theirs = nfdump.of_sflow(nfdump.load(ORACLE / f"{path.name}.nfdump-sf.json.gz"))
+    columns = {column for flow in theirs for column in flow}
+    rows = []
+    for row in decode(numbered(path), "flows", columns=["full"]).rows:
+        shown = {column: plain_address(row[column]) for column in columns & row.keys() if row[column]}
+        rows.append((row["time_received"] * 1000 // NS_A_FRAME, shown))
+    differences = []
+    exact = Counter(frozenset(row.items()) for _, row in rows) & Counter(frozenset(flow.items()) for flow in theirs)
+    rows, theirs = without(rows, exact.copy(), lambda row: row[1]), without(theirs, exact.copy(), lambda flow: flow)
+    for flow in theirs:
+        best = min(rows, key=lambda row: len(flow.items() ^ row[1].items()))
+        rows.remove(best)
+        frame, row = best
+        differing = sorted({column for column, _ in flow.items() ^ row.items()})
+        differences += [compare.Difference(column, frame, flow.get(column), row.get(column), b"") for column in differing]
+    differences += [compare.Difference("flows", frame, None, row["packets_scaled"], b"") for frame, row in rows]
+    assert_as_in_table(path, "nfdump", differences)
+
+
+def without(items: list[Any], some: Counter[frozenset[Any]], row_of: Callable[[Any], Row]) -> list[Any]:
+    """Those that are left when so many of each are gone."""
+    left = []
+    for item in items:
+        key = frozenset(row_of(item).items())
+        if some[key] > 0:
+            some[key] -= 1
+        else:
+            left.append(item)
+    return left
 
 
 def by_flowfast(export: list[Datagram]) -> dict[tuple, list[Row]]:
