@@ -87,6 +87,7 @@ class Decoder:
         strict_lengths: bool = False,
         lenient: bool = False,
         biflow: str = "keep",
+        mediators: Sequence[str] = (),
         kernel: str = "auto",
     ) -> Self:
         """`columns`: groups, column names, element names and `pen:id`; the group `standard` if not given.
@@ -116,6 +117,7 @@ class Collector:
         strict_lengths: bool = False,
         lenient: bool = False,
         biflow: str = "keep",
+        mediators: Sequence[str] = (),
         rcvbuf: int = 0,
         rotate_s: int = 0,
         batch_rows: int = 16384,
@@ -204,6 +206,7 @@ class Replay:
         strict_lengths: bool = False,
         lenient: bool = False,
         biflow: str = "keep",
+        mediators: Sequence[str] = (),
         workers: int = 1,
         rotate_s: int = 0,
         batch_rows: int = 16384,

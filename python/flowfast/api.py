@@ -33,6 +33,7 @@ def read(
     strict_lengths: bool = False,
     lenient: bool = False,
     biflow: str = "keep",
+    mediators: Sequence[str] = (),
 ) -> "Capture":
     """Read captures (pcap, pcapng; `-` is standard input) into Arrow.
 
@@ -40,7 +41,8 @@ def read(
     default `standard`; `table` picks one table of the `wire` schema; `ports` restricts to UDP destination ports; `workers` is the
     number of decoding threads; `strict_lengths` makes IPFIX messages malformed whose fields have illegal lengths or whose lists do
     not fill their fields; `lenient` keeps the sets before the fault of a malformed message; `biflow` is `keep` or `split`, which makes a
-    row of each direction of a biflow. Raises UsageError and InputError.
+    row of each direction of a biflow; `mediators` are networks whose records are of the Exporter that they name (RFC 7119).
+    Raises UsageError and InputError.
     """
     paths = [path] if isinstance(path, str | PathLike) else list(path)
     if not paths:
@@ -57,6 +59,7 @@ def read(
         strict_lengths=strict_lengths,
         lenient=lenient,
         biflow=biflow,
+        mediators=tuple(mediators),
     )
 
 
@@ -72,6 +75,7 @@ def listen(
     strict_lengths: bool = False,
     lenient: bool = False,
     biflow: str = "keep",
+    mediators: Sequence[str] = (),
 ) -> "Listener":
     """Receive flows from now on.
 
@@ -92,6 +96,7 @@ def listen(
                 strict_lengths=strict_lengths,
                 lenient=lenient,
                 biflow=biflow,
+                mediators=tuple(mediators),
                 rcvbuf=parse_octets(rcvbuf),
                 when_full="block" if any(each.blocking for each in uris) else when_full,
             )

@@ -48,6 +48,9 @@ Columns = Annotated[
 ]
 StrictLengths = Annotated[bool | None, typer.Option("--strict-lengths", help=_help("strict_lengths"))]
 Lenient = Annotated[bool | None, typer.Option("--lenient", help=_help("lenient"))]
+Mediators = Annotated[
+    list[str] | None, typer.Option("--mediators", metavar="NETWORK", help=f"{_help('mediators')} Repeatable, or with commas.")
+]
 Biflow = Annotated[str | None, typer.Option("--biflow", metavar="keep|split", help=f"{_help('biflow')} Default: keep.")]
 
 
@@ -85,6 +88,7 @@ def collect_command(
     lenient: Lenient = None,
     http: Annotated[str | None, typer.Option(metavar="ADDRESS", help=f"{_help('http')} Default: {HTTP_DEFAULT}.")] = None,
     biflow: Biflow = None,
+    mediators: Mediators = None,
 ) -> int:
     """Receive flows on UDP ports and write them, until SIGTERM or Ctrl-C."""
     flags = {
@@ -105,6 +109,7 @@ def collect_command(
         "lenient": lenient,
         "http": http,
         "biflow": biflow,
+        "mediators": mediators or None,
     }
     file = config_path(config)
     return collect.run(lambda: load(flags, file, os.environ))
@@ -127,6 +132,7 @@ def convert_command(
     strict_lengths: StrictLengths = None,
     lenient: Lenient = None,
     biflow: Biflow = None,
+    mediators: Mediators = None,
 ) -> int:
     """Decode captures (pcap, pcapng)."""
     flags = {
@@ -138,6 +144,7 @@ def convert_command(
         "strict-lengths": strict_lengths,
         "lenient": lenient,
         "biflow": biflow,
+        "mediators": mediators or None,
     }
     return convert.run(inputs, port or (), load(flags, None, {}))
 

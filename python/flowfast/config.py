@@ -82,6 +82,7 @@ class Decoding(TypedDict):
     strict_lengths: bool
     lenient: bool
     biflow: str
+    mediators: Sequence[str]
 
 
 class Settings(BaseModel):
@@ -136,6 +137,11 @@ class Settings(BaseModel):
         "direction.",
     )
 
+    mediators: Annotated[tuple[str, ...], BeforeValidator(_networks)] = Field(
+        default=(),
+        description="Networks of mediators and proxies, by source address: their records and options data are those of the Exporter that "
+        "they name (elements 403 and 404, else 130 and 131).",
+    )
     journal: Literal["on", "off", "keep"] = Field(
         default="on",
         description="For rotating files: write datagrams to disk before they are decoded, so that a crash neither loses nor "
@@ -192,6 +198,7 @@ class Settings(BaseModel):
             "strict_lengths": self.strict_lengths,
             "lenient": self.lenient,
             "biflow": self.biflow,
+            "mediators": self.mediators,
         }
 
     @property

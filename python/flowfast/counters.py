@@ -136,6 +136,7 @@ LABELS: dict[str, dict[str, str]] = {
         "template_redefined": "Template ids that got a new definition.",
         "template_evicted": "Templates dropped to stay within a bound.",
         "exporter_evicted": "Exporters dropped to stay within a bound.",
+        "original_exporter_refused": "Times that records of a mediator stayed its own, for want of room for the Exporter that they name.",
         "template_ambiguous": "Data sets whose id the sessions of their exporter define differently.",
         "illegal_field_length": "Fields of a length that is illegal for their type, kept as octets.",
         "unknown_element": "Fields whose element is in no registry, kept as octets.",

@@ -205,6 +205,27 @@ def test_original_exporters() -> None:
     assert plain_address(row["original_exporter"]) == "192.0.2.8"
 
 
+def test_the_headers_of_a_tunnel() -> None:
+    """FF-IX-16: RFC 7011 section 8: where protocol and ports stand twice, the second are those of the packet in the tunnel."""
+    outer = {27: bytes(15) + b"\1", 28: bytes(15) + b"\2", 7: b"\0\0", 11: b"\0\0", 4: b"\4", 6: b"\0\0"}
+    inner = {8: b"\x0a\0\0\1", 12: b"\x0a\0\0\2", 7: b"\x04\x57", 11: b"\x08\xae", 4: b"\x06", 6: b"\0\x12"}
+    inner6 = {27: bytes(15) + b"\3", 28: bytes(15) + b"\4", **{n: inner[n] for n in (7, 11, 4, 6)}}
+    columns = ["src_addr", "dst_addr", "src_port", "dst_port", "proto", "tcp_flags"]
+
+    def row(*headers: dict[int, bytes]) -> list[object]:
+        sent = [(element, octets) for header in headers for element, octets in header.items()]
+        define = templates(template(256, *[Field(element, len(octets)) for element, octets in sent]))
+        message = ipfix(define, a_set(256, b"".join(octets for _, octets in sent)))
+        (found,) = flows(message, columns=[*columns, *(f"inner_{name}" for name in columns)]).rows
+        return [plain_address(found.get(name)) for name in (*columns, *(f"inner_{name}" for name in columns))]
+
+    assert row(outer, inner) == ["::1", "::2", 0, 0, 4, 0, "10.0.0.1", "10.0.0.2", 1111, 2222, 6, 18]
+    assert row(outer, inner6) == ["::1", "::2", 0, 0, 4, 0, "::3", "::4", 1111, 2222, 6, 18]
+    # one field twice is no second header
+    assert row(inner, {4: b"\x11"}, {27: bytes(16), 28: bytes(16)})[:5] == ["10.0.0.1", "10.0.0.2", 1111, 2222, 6]
+    assert row(inner, {4: b"\x11"})[6:] == [None] * 6
+
+
 def test_unknown_elements_are_kept() -> None:
     """FF-IX-17: of no enterprise that is known, and of IANA's range: octets under their numbers, and a warning for each."""
     fields = (Field(5, 3, 64000), Field(32000, 2), Field(4, 1), Field(6, VARIABLE, 64000))
@@ -283,6 +304,21 @@ def test_withdrawals_over_udp() -> None:
     decoded = wire(ipfix(ONE, a_set(256, number(1))), withdrawals, ipfix(a_set(256, number(2)), sequence=1))
     assert [row["octetDeltaCount"] for row in decoded.rows] == [1, 2]
     assert decoded.stats["warnings"]["withdrawal_ignored"] == 4
+
+
+@pytest.mark.parametrize("definitions_s", [(0, 0), (0, -3600), (3600, 0), (-3600, 3600)])
+def test_what_is_received_after_a_template(definitions_s: tuple[int, int]) -> None:
+    """FF-TL-13: there is no reorder buffer: a template holds for what is received after it, until another is, whatever the Export Times."""
+    first_s, second_s = (EXPORT_S + offset_s for offset_s in definitions_s)
+    messages = [ipfix(ONE, export_s=first_s)]
+    messages += [ipfix(a_set(256, number(n)), sequence=n, export_s=EXPORT_S + offset_s) for n, offset_s in enumerate((-7200, 0, 7200))]
+    messages.append(ipfix(define(template(256)), sequence=3, export_s=second_s))  # of no effect over UDP
+    messages.append(ipfix(a_set(256, number(3)), sequence=3, export_s=second_s + 1))
+    messages.append(ipfix(define(template(256, Field(2, 8))), sequence=4, export_s=second_s))
+    messages += [ipfix(a_set(256, number(n)), sequence=n, export_s=EXPORT_S + offset_s) for n, offset_s in enumerate((-7200, 0, 7200), 4)]
+    decoded = wire(*messages)
+    rows = [{"octetDeltaCount": n} for n in range(4)] + [{"packetDeltaCount": n} for n in range(4, 7)]
+    assert sorted(decoded.rows, key=lambda row: next(iter(row.values()))) == rows
 
 
 def test_the_largest_message() -> None:

@@ -40,7 +40,7 @@ def sampled() -> list[Path]:
 
 @pytest.mark.skipif(not PSAMP.exists(), reason="the shared captures are not there")
 def test_sections_of_softflowd() -> None:
-    """What softflowd sent."""
+    """FF-PS-01: what softflowd sent."""
     export = list(datagrams(PSAMP))
     records = [record for message in Walker().walk(export) for record in message.records]
     sections = [
@@ -51,7 +51,7 @@ def test_sections_of_softflowd() -> None:
 
 
 def test_sections_of_sampled_packets() -> None:
-    """Packets of the sFlow captures as sections of IPFIX: whole frames, and the IP packets in them."""
+    """FF-PS-01: packets of the sFlow captures as sections of IPFIX: whole frames, and the IP packets in them."""
     frames = {frame for path in sampled() for frame in frames_of(path)}
     sections = [section for frame in sorted(frames) for section in sections_of(frame)]
     assert len(sections) > 100

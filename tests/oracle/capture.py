@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,16 @@ def datagrams(path: Path) -> Iterator[Datagram]:
             yield Datagram(frame, 0, WRAPPED_SOURCE, WRAPPED_PORT, 4739, message)
     else:
         yield Datagram(1, 0, WRAPPED_SOURCE, WRAPPED_PORT, 2055, octets)
+
+
+def wrapped(payloads: Iterable[bytes], port: int) -> bytes:
+    """A capture of raw IPv4 packets (LINKTYPE_RAW), one of each datagram."""
+    octets = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 101)]
+    for payload in payloads:
+        udp = struct.pack(">HHHH", port, port, 8 + len(payload), 0) + payload
+        packet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, UDP, 0, bytes(4), bytes(4)) + udp
+        octets.append(struct.pack("<IIII", 0, 0, len(packet), len(packet)) + packet)
+    return b"".join(octets)
 
 
 def messages(stream: bytes) -> Iterator[bytes]:

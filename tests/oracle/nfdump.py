@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,25 @@ def run(path: Path) -> list[dict[str, Any]]:
         stored = next(Path(directory).glob("nfcapd.*"))
         done = subprocess.run(("nfdump", "-r", str(stored), "-o", "json"), capture_output=True, check=True)
         return json.loads(done.stdout, strict=False) if done.stdout.strip() else []
+
+
+_SAMPLED = {"proto": "proto", "src_port": "src_port", "dst_port": "dst_port", "input_snmp": "in_if", "output_snmp": "out_if",
+    "src_tos": "ip_tos", "src_mask": "src_net", "dst_mask": "dst_net", "src_as": "src_as", "dst_as": "dst_as", "src_vlan": "src_vlan",
+    "dst_vlan": "dst_vlan", "in_packets": "packets_scaled", "in_bytes": "bytes_scaled"}  # fmt: skip
+
+
+def of_sflow(stored: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What sfcapd stored of flow samples, multiplied by their rates, under the column names of `flows`; what is 0 or empty is left out."""
+    return [{column: value for column, value in _of_sflow(flow) if value not in (0, None)} for flow in stored]
+
+
+def _of_sflow(flow: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((column, flow.get(name)) for name, column in _SAMPLED.items())
+    for side in ("src", "dst"):
+        yield f"{side}_addr", flow.get(f"{side}4_addr") or flow.get(f"{side}6_addr")
+    yield "tcp_flags", _plain("tcp_flags", flow["tcp_flags"]) if "tcp_flags" in flow else 0
+    for name, column in (("in_src_mac", "src_mac"), ("out_dst_mac", "dst_mac")):
+        yield column, int(flow.get(name, "0").replace(":", ""), 16)
 
 
 def _free_port() -> int:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from . import flows
-from .capture import Datagram
+from .capture import Datagram, wrapped
 from .structure import Message
 from .values import REGISTRY, registry
 
@@ -138,7 +138,7 @@ def by_tshark(datagrams: Iterable[Datagram]) -> list[Sample]:
     frames = list(datagrams)
     samples: list[Sample] = []
     with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
-        file.write(_pcap(frames))
+        file.write(wrapped((_readable(datagram.payload) for datagram in frames), PORT))
         file.flush()
         command = ["tshark", "-r", file.name, "-n", "-d", f"udp.port=={PORT},sflow", *_PLAIN, "-T", "pdml"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tshark:
@@ -163,16 +163,6 @@ def _packets(pdml: Iterable[bytes]) -> Iterator[ET.Element]:
             lines.append(line)
         if b"</packet>" in line:
             yield ET.fromstring(b"".join(lines))
-
-
-def _pcap(datagrams: list[Datagram]) -> bytes:
-    """Raw IPv4 packets (LINKTYPE_RAW) to sFlow's port, one of each datagram."""
-    octets = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)]
-    for datagram in datagrams:
-        udp = struct.pack(">HHHH", PORT, PORT, 8 + len(datagram.payload), 0) + _readable(datagram.payload)
-        packet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, bytes(4), bytes(4)) + udp
-        octets.append(struct.pack("<IIII", 0, 0, len(packet), len(packet)) + packet)
-    return b"".join(octets)
 
 
 def _readable(payload: bytes) -> bytes:
@@ -217,6 +207,11 @@ READ: dict[str, Callable[[bytes], Any]] = {
     "ipv4": lambda octets: str(ipaddress.IPv4Address(octets)), "ipv6": lambda octets: str(ipaddress.IPv6Address(octets)),
     "f32": lambda octets: struct.unpack(">f", octets)[0], "uuid": bytes,
 }  # fmt: skip
+
+
+def columns_of(kind: str, number: int) -> tuple[str, ...]:
+    """Columns of a structure in wire order."""
+    return tuple(column for column, _ in _layouts()[kind, number])
 
 
 @cache

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .capture import datagrams
+from .capture import datagrams, wrapped
 
 # tshark's field: the elements that it shows under that name (IANA numbers; times are handled apart)
 FIELDS: dict[str, tuple[int, ...]] = {
@@ -86,11 +86,17 @@ def run(path: Path, dissector: str = "cflow") -> list:
 
 
 def uncounted(path: Path) -> bytes:
+    """A capture, in which v9's counts are as high as can be: tshark stops at them. Files without packets become one."""
+    if path.suffix != ".pcap":
+        return wrapped((_uncounted(datagram.payload) for datagram in datagrams(path)), next(datagrams(path)).port)
     octets = path.read_bytes()
     for datagram in datagrams(path):
-        if datagram.payload[:2] == b"\0\x09":
-            octets = octets.replace(datagram.payload, datagram.payload[:2] + b"\xff\xff" + datagram.payload[4:], 1)
+        octets = octets.replace(datagram.payload, _uncounted(datagram.payload), 1)
     return octets
+
+
+def _uncounted(payload: bytes) -> bytes:
+    return payload[:2] + b"\xff\xff" + payload[4:] if payload[:2] == b"\0\x09" else payload
 
 
 def load(path: Path) -> list:

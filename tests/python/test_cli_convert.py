@@ -1,3 +1,4 @@
+import ipaddress
 import json
 import os
 import re
@@ -7,9 +8,11 @@ import time
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from support import FLOWFAST, IPFIX_TEMPLATE, environment, ipfix_data, netflow5, pcap, run
 
+import flowfast
 from oracle.exporter import Field, a_set, ipfix, template, templates
 
 
@@ -105,6 +108,22 @@ def test_strict_lengths(tmp_path):
         done = run("convert", tmp_path / "x.pcap", *flags)
         assert (done.returncode, len(done.stdout.splitlines())) == (0, rows), done.stderr
         assert ("discarded: field_length 1" in done.stderr) == (rows == 0)
+
+
+def test_records_of_a_mediator(tmp_path):
+    """FF-Q-10: of the Exporter that they name, if the sender is configured as one that may name any."""
+    fields = template(256, Field(8, 4), Field(130, 4))
+    records = b"".join(bytes([10, 1, 1, host]) + bytes([10, 9, 9, exporter]) for host, exporter in ((1, 1), (2, 1), (3, 2)))
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap([ipfix(templates(fields), a_set(256, records))]))
+    for mediators, samplers in [((), ["192.0.2.1"] * 3), (("192.0.2.0/24", "::1"), ["10.9.9.1", "10.9.9.1", "10.9.9.2"])]:
+        flags = [flag for network in mediators for flag in ("--mediators", network)]
+        done = run("convert", path, *flags)
+        assert [json.loads(line)["sampler_address"] for line in done.stdout.splitlines()] == samplers, done.stderr
+        rows = pa.table(flowfast.read(path, columns=["sampler_address"], mediators=mediators)).column(0).to_pylist()
+        assert [str(ipaddress.IPv6Address(row).ipv4_mapped) for row in rows] == samplers
+    wrong = run("convert", path, "--mediators", "the proxy")
+    assert (wrong.returncode, "--mediators: `the proxy` is no network" in wrong.stderr) == (2, True)
 
 
 def test_a_truncated_capture_keeps_what_was_readable(capture, tmp_path):

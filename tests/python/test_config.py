@@ -33,8 +33,8 @@ def test_the_dump_is_a_configuration_file_of_the_same_settings(tmp_path):
     settings = load({"to": ["parquet:d\u00fc 'x' \"y\""], "listen": ["flow://:9995?count=2"], "lenient": True}, None, {})
     text = dump(settings)
     assert set(tomllib.loads(text)["collect"]) == {
-        "listen", "to", "rotate", "workers", "schema", "columns", "rcvbuf", "when-full", "strict-lengths", "lenient", "biflow", "journal",
-        "journal-size", "allow", "deny", "http",
+        "listen", "to", "rotate", "workers", "schema", "columns", "rcvbuf", "when-full", "strict-lengths", "lenient", "biflow",
+        "mediators", "journal", "journal-size", "allow", "deny", "http",
     }  # fmt: skip
     assert load({}, write(tmp_path, text), {}) == settings
     assert load({}, write(tmp_path, dump(Settings())), {}) == Settings()

@@ -22,7 +22,7 @@ pub struct Network {
 }
 
 impl Network {
-    fn contains(self, address: u128) -> bool {
+    pub(crate) fn contains(self, address: u128) -> bool {
         address & self.mask == self.prefix
     }
 }

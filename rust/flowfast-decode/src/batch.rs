@@ -72,8 +72,10 @@ pub(crate) struct MessageContext {
     pub(crate) format: FormatCode,
     /// Index of the Observation Domain's state.
     pub(crate) domain_index: usize,
+    /// The same of the sender, by whose templates records are read: another one where a mediator hands them on (FF-Q-10).
+    pub(crate) sender_index: usize,
     pub(crate) session: Session,
-    /// Who it is from: sFlow's agent address, else the source address (FF-SF-04). IPv4 as `::ffff:a.b.c.d`.
+    /// Who it is from: sFlow's agent address, else the source address (FF-SF-04), or whom a mediator names. IPv4 as `::ffff:a.b.c.d`.
     pub(crate) exporter: Address,
     /// Source address of the datagram, in the same form.
     pub(crate) source: Address,

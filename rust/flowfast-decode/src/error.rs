@@ -115,6 +115,8 @@ faults! {
         TemplateEvicted = "template_evicted",
         /// Exporters dropped to stay within a bound (FF-RB-04).
         ExporterEvicted = "exporter_evicted",
+        /// Times that records of a mediator stayed its own, for want of room for the Exporter that they name (FF-Q-10, FF-RB-04).
+        OriginalExporterRefused = "original_exporter_refused",
         /// Data sets that no template was used for because the sessions of that address define its id differently.
         TemplateAmbiguous = "template_ambiguous",
         /// Fields of a length that is illegal for their type, kept as octets (FF-DT-02).

@@ -145,7 +145,7 @@ pub static FLOW_COLUMNS: &[FlowColumn] = {
     &[
         column("type", "where from", Minimal, FormatName, &[], "Format and version: netflow_v5, netflow_v9, ipfix, ..."),
         column("time_received", "where from", Minimal, TimeReceived, &[], "When the datagram was received, microseconds UTC"),
-        column("sampler_address", "where from", Minimal, Exporter, &[], "Address of the Exporter: as seen by the socket; of sFlow, the agent address"),
+        column("sampler_address", "where from", Minimal, Exporter, &[], "Address of the Exporter: as seen by the socket; of sFlow, the agent address; of a configured mediator, the one that the record names"),
         column("original_exporter", "where from", Full, OriginalExporter, &[of(403), of(404), of(130), of(131)], "Exporter that a mediator or proxy names in the record (RFC 7119), else the one that names itself"),
         column("observation_domain_id", "where from", Standard, Domain, &[], "Observation Domain (RFC 7011); v9 Source ID; v5-v8 engine type * 256 + engine id; sFlow v5 sub-agent id"),
         column("sequence_num", "where from", Standard, Sequence, &[], "Sequence number of the message, in the format's own unit"),

@@ -261,7 +261,7 @@ impl PlanStore {
         let Some(plan) = self.get(id) else { return };
         let (domains, limits) = (sink.domains, sink.limits);
         let sub_templates = |context: &MessageContext, template_id: u16| {
-            let templates = &domains.get(context.domain_index)?.templates;
+            let templates = &domains.get(context.sender_index)?.templates;
             let now_ns = context.received_ns;
             let found = templates.lookup(context.session, template_id, now_ns, limits);
             self.sub_template(found.plan()?)

@@ -97,6 +97,10 @@ fn a_message_takes_memory_in_proportion_to_its_octets() {
             set(257, &[0; 30_000]),
         ],
     );
+    // FF-IX-02: as long as can be.
+    let records = set(256, &[6; 65_535 - 32]);
+    let longest = ipfix(0, 1, &[templates(&[template(256, &[iana(4, 1)])]), records]);
+    assert_eq!(longest.len(), 65_535);
     let hostile = [
         (
             "widest",
@@ -104,6 +108,7 @@ fn a_message_takes_memory_in_proportion_to_its_octets() {
             2048,
         ),
         ("shortest", shortest, 512),
+        ("longest", longest, 512),
         (
             "empty sets",
             ipfix(0, 1, &[set(300, &[]).repeat(16_000)]),
@@ -179,6 +184,50 @@ fn ever_new_definitions_of_one_template_are_bounded() {
             most < 256 * MIB,
             "{schema:?}: {now} octets held, {most} at most"
         );
+        ledger.finish();
+    }
+}
+
+#[test]
+fn every_template_id_of_a_domain_is_bounded() {
+    // FF-TL-14; RFC 5471 section 3.5.4: 65 280 templates that all differ; 4096 are kept unless more are asked for.
+    let all = flowfast_decode::Limits {
+        templates_per_domain: 65_280,
+        template_fields_per_domain: 1 << 21,
+        template_fields: 1 << 21,
+        ..Default::default()
+    };
+    for (limits, kept, bound) in [
+        (Default::default(), 4096, 32 * MIB),
+        (all, 65_280, 256 * MIB),
+    ] {
+        let mut ledger = Ledger::with(&DecoderOptions {
+            limits,
+            ..options(SchemaKind::Flows)
+        });
+        let define = |ledger: &mut Ledger, n: usize| {
+            let fields = [
+                iana(1, 8),
+                iana(1000 + (n % 30_000) as u16, 1 + (n / 30_000) as u16),
+            ];
+            let record = template(256 + n as u16, &fields);
+            let from = From {
+                at_ns: EPOCH_NS + n as i64,
+                ..HERE
+            };
+            ledger.feed(from, &ipfix(0, 1, &[templates(&[record])]));
+        };
+        let (now, most) = held(&mut ledger, 65_280, define);
+        assert!(most < bound, "{now} octets held, {most} at most");
+        let known = ledger.decoder.exporters()[0].templates;
+        assert!(known <= kept && known > kept / 2, "{known}");
+        let evicted = ledger.warnings(Warning::TemplateEvicted);
+        assert_eq!(evicted as usize + known, 65_280);
+        // The last is there, and the first is if all are.
+        ledger.feed(HERE, &ipfix(0, 1, &[set(65_535, &[0; 11])]));
+        ledger.feed(HERE, &ipfix(0, 1, &[set(256, &[0; 9])]));
+        let decoded = 1 + u64::from(kept == 65_280);
+        assert_eq!(ledger.stats().records_decoded, decoded);
         ledger.finish();
     }
 }

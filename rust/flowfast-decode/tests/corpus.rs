@@ -20,8 +20,8 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// `flows` or `wire`, strict or lenient.
-const MODES: [u8; 4] = [0, 1, 2, 3];
+/// `flows` or `wire`, strict or lenient; some with illegal lengths malformed, with the plain kernel, or of mediators.
+const MODES: [u8; 6] = [0, 1, 2, 3 + 16, 8 + 1, 32];
 
 /// (name, input) of the `datagram` target: each datagram of each vector.
 fn datagram_seeds() -> Vec<(String, Vec<u8>)> {
@@ -42,7 +42,7 @@ fn sflow_seeds() -> Vec<(String, Vec<u8>)> {
     let mut seeds = Vec::new();
     for (name, datagrams) in sflow_vectors() {
         for (index, datagram) in datagrams.iter().enumerate() {
-            for mode in 0..12 {
+            for mode in [0x00, 0x01, 0x11, 0x40, 0x41, 0x80, 0x81] {
                 let input = [&[mode], &datagram[4..]].concat();
                 seeds.push((format!("{name}_{index}_{mode}"), input));
             }

@@ -91,6 +91,7 @@ fn telling_others(octet: u8) -> Vec<u8> {
 
 #[test]
 fn every_octet_of_every_vector_replaced_by_every_other() {
+    // FF-RB-01, FF-RB-02.
     feed_variants(SchemaKind::Flows, false, |original| {
         mutations(original, any_other)
     });
@@ -98,6 +99,7 @@ fn every_octet_of_every_vector_replaced_by_every_other() {
 
 #[test]
 fn every_octet_of_every_vector_replaced_wire() {
+    // FF-RB-01, FF-RB-02.
     feed_variants(SchemaKind::Wire, false, |original| {
         mutations(original, telling_others)
     });
@@ -105,6 +107,7 @@ fn every_octet_of_every_vector_replaced_wire() {
 
 #[test]
 fn every_octet_of_every_vector_replaced_lenient() {
+    // FF-RB-01, FF-RB-02, FF-IX-03.
     for schema in BOTH {
         feed_variants(schema, true, |original| mutations(original, telling_others));
     }

@@ -40,7 +40,7 @@ impl DecodeBench {
     ) -> PyResult<Self> {
         let options = DecoderOptions {
             kernel: kernel_named(kernel)?,
-            ..decoder_options(schema, columns, (false, false), "keep")?
+            ..decoder_options(schema, columns, (false, false), "keep", &[])?
         };
         let load = load(py, template, capture, order, exporters, templates)?;
         let bench = py.detach(|| bench::DecodeBench::new(load, &options, records));

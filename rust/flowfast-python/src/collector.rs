@@ -42,11 +42,11 @@ impl Collector {
     #[new]
     #[pyo3(
         signature = (
-            listen, *, inherited=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", rcvbuf=0, rotate_s=0,
+            listen, *, inherited=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", mediators=Vec::new(), rcvbuf=0, rotate_s=0,
             batch_rows=BATCH_ROWS, batch_age_ms=1000, queue_batches=128, when_full="drop", journal=None, state=Vec::new(),
             ledger=false, limits=HashMap::new(), allow=Vec::new(), deny=Vec::new()
         ),
-        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', rcvbuf=0, \
+        text_signature = "(listen, *, inherited=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', mediators=(), rcvbuf=0, \
             rotate_s=0, batch_rows=16384, batch_age_ms=1000, queue_batches=128, when_full='drop', journal=None, state=(), ledger=False, \
             limits={}, allow=(), deny=())"
     )]
@@ -60,6 +60,7 @@ impl Collector {
         strict_lengths: bool,
         lenient: bool,
         biflow: &str,
+        mediators: Vec<String>,
         rcvbuf: usize,
         rotate_s: u32,
         batch_rows: usize,
@@ -78,7 +79,13 @@ impl Collector {
                 "a receive buffer must be smaller than 2 GiB",
             ));
         }
-        let mut decoder = decoder_options(schema, columns, (strict_lengths, lenient), biflow)?;
+        let mut decoder = decoder_options(
+            schema,
+            columns,
+            (strict_lengths, lenient),
+            biflow,
+            &mediators,
+        )?;
         set_limits(&mut decoder, limits)?;
         admit(&mut decoder, &allow, &deny)?;
         let options = CollectorOptions {

@@ -23,8 +23,8 @@ pub(crate) struct Decoder(Mutex<flowfast_decode::Decoder>);
 impl Decoder {
     #[new]
     #[pyo3(
-        signature = (*, schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", kernel="auto"),
-        text_signature = "(*, schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', kernel='auto')"
+        signature = (*, schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", mediators=Vec::new(), kernel="auto"),
+        text_signature = "(*, schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', mediators=(), kernel='auto')"
     )]
     fn new(
         schema: &str,
@@ -32,11 +32,18 @@ impl Decoder {
         strict_lengths: bool,
         lenient: bool,
         biflow: &str,
+        mediators: Vec<String>,
         kernel: &str,
     ) -> PyResult<Self> {
         let options = DecoderOptions {
             kernel: kernel_named(kernel)?,
-            ..decoder_options(schema, columns, (strict_lengths, lenient), biflow)?
+            ..decoder_options(
+                schema,
+                columns,
+                (strict_lengths, lenient),
+                biflow,
+                &mediators,
+            )?
         };
         let decoder =
             flowfast_decode::Decoder::new(&options).map_err(|error| options_error(&error))?;

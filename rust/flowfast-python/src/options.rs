@@ -13,6 +13,7 @@ pub(crate) fn decoder_options(
     columns: Option<Vec<String>>,
     (strict_lengths, lenient): (bool, bool),
     biflow: &str,
+    mediators: &[String],
 ) -> PyResult<DecoderOptions> {
     let columns = columns.unwrap_or_else(|| vec!["standard".to_owned()]);
     Ok(DecoderOptions {
@@ -21,6 +22,7 @@ pub(crate) fn decoder_options(
         lenient,
         strict_lengths,
         split_biflows: splits_biflows(biflow)?,
+        mediators: networks(mediators)?,
         ..DecoderOptions::default()
     })
 }

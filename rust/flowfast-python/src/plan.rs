@@ -23,7 +23,7 @@ pub(crate) fn plans<'py>(
     order: &str,
     schema: &str,
 ) -> PyResult<Bound<'py, PyList>> {
-    let options = decoder_options(schema, None, (false, false), "keep")?;
+    let options = decoder_options(schema, None, (false, false), "keep", &[])?;
     let load = load(py, template, capture, order, 1, 1)?;
     let plans = py
         .detach(|| plans_of(&load, &options))

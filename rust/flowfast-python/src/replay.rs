@@ -22,10 +22,10 @@ impl Replay {
     #[new]
     #[pyo3(
         signature = (
-            paths, *, ports=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", workers=1, rotate_s=0,
+            paths, *, ports=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", mediators=Vec::new(), workers=1, rotate_s=0,
             batch_rows=BATCH_ROWS, queue_batches=64, late=None, ledger=false, limits=HashMap::new()
         ),
-        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', workers=1, rotate_s=0, \
+        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', mediators=(), workers=1, rotate_s=0, \
             batch_rows=16384, queue_batches=64, late=None, ledger=False, limits={})"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
@@ -38,6 +38,7 @@ impl Replay {
         strict_lengths: bool,
         lenient: bool,
         biflow: &str,
+        mediators: Vec<String>,
         workers: usize,
         rotate_s: u32,
         batch_rows: usize,
@@ -49,7 +50,13 @@ impl Replay {
         if workers == 0 {
             return Err(PyValueError::new_err("nothing is read without a worker"));
         }
-        let mut decoder = decoder_options(schema, columns, (strict_lengths, lenient), biflow)?;
+        let mut decoder = decoder_options(
+            schema,
+            columns,
+            (strict_lengths, lenient),
+            biflow,
+            &mediators,
+        )?;
         set_limits(&mut decoder, limits)?;
         let options = ReplayOptions {
             paths,

@@ -1,4 +1,4 @@
-//! One datagram, in either schema, strict or lenient.
+//! One datagram, in every mode.
 #![no_main]
 
 use flowfast_fuzz::run_datagram;

@@ -1,4 +1,4 @@
-//! One sFlow datagram of v2, v4 or v5, in either schema, strict or lenient.
+//! One sFlow datagram of v2, v4 or v5, in every mode.
 #![no_main]
 
 use flowfast_fuzz::run_sflow;

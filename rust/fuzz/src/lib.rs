@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 
-use flowfast_decode::{Datagram, Decoder, DecoderOptions, Limits, SchemaKind, TableBatch};
+use flowfast_decode::{Datagram, Decoder, DecoderOptions, Kernel, Limits, SchemaKind, TableBatch};
 
 /// 14 November 2023, 22:13:20 UTC.
 pub const EPOCH_NS: i64 = 1_700_000_000_000_000_000;
@@ -38,7 +38,8 @@ pub struct Fuzzed {
 }
 
 impl Fuzzed {
-    /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1), journaled or not (bit 2).
+    /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1), journaled or not (bit 2), illegal lengths malformed or not
+    /// (bit 3), with one kernel or the other (bit 4), of mediators or not (bit 5).
     pub fn of_mode(mode: u8) -> Self {
         let schema = if mode & 1 == 0 {
             SchemaKind::Flows
@@ -54,7 +55,13 @@ impl Fuzzed {
             ],
             lenient: mode & 2 != 0,
             journaled: mode & 4 != 0,
+            strict_lengths: mode & 8 != 0,
+            kernel: Kernel::ALL[usize::from(mode >> 4 & 1)],
             split_biflows: true,
+            mediators: match mode & 32 {
+                0 => Vec::new(),
+                _ => vec!["0.0.0.0/0".parse().expect("all of IPv4")],
+            },
             limits: LIMITS,
             ..DecoderOptions::default()
         };
@@ -145,6 +152,9 @@ impl Fuzzed {
     }
 }
 
+/// Modes that `Fuzzed::of_mode` tells apart.
+const MODES: usize = 64;
+
 /// A message of a session input, apart from its payload.
 const FRAME_LEN: usize = 5;
 
@@ -161,17 +171,16 @@ pub fn frame(who: u8, seconds: u16, payload: &[u8]) -> Vec<u8> {
 
 thread_local! {
     /// Decoders that live on: to make one costs more than to decode a datagram.
-    static KEPT: RefCell<[Option<Fuzzed>; 8]> = const { RefCell::new([const { None }; 8]) };
+    static KEPT: RefCell<[Option<Fuzzed>; MODES]> = const { RefCell::new([const { None }; MODES]) };
 }
 
-/// Feeds one datagram, from an exporter not heard of before. The octet before it picks schema (bit 0) and lenience (bit 1).
+/// Feeds one datagram, from an exporter not heard of before. The octet before it picks the mode.
 pub fn run_datagram(input: &[u8]) {
     let Some((&mode, payload)) = input.split_first() else {
         return;
     };
     KEPT.with_borrow_mut(|kept| {
-        let mode = mode & 7;
-        let fuzzed = kept[usize::from(mode)].get_or_insert_with(|| Fuzzed::of_mode(mode));
+        let fuzzed = kept[usize::from(mode) % MODES].get_or_insert_with(|| Fuzzed::of_mode(mode));
         fuzzed.fed += 1;
         fuzzed.feed(fuzzed.fed, 50000, EPOCH_NS, payload);
         fuzzed.finish();
@@ -181,16 +190,16 @@ pub fn run_datagram(input: &[u8]) {
 /// Versions of sFlow that are decoded.
 const SFLOW_VERSIONS: [u32; 4] = [5, 4, 2, 5];
 
-/// Feeds one sFlow datagram. The octet before it picks, as for `run_datagram`, and the version (bits 2 and 3) that is put before it.
+/// Feeds one sFlow datagram. The octet before it picks the mode, and the version (bits 6 and 7) that is put before it.
 pub fn run_sflow(input: &[u8]) {
     let Some((&mode, rest)) = input.split_first() else {
         return;
     };
-    let version = SFLOW_VERSIONS[usize::from(mode >> 2 & 3)];
+    let version = SFLOW_VERSIONS[usize::from(mode >> 6 & 3)];
     run_datagram(&[&[mode][..], &version.to_be_bytes(), rest].concat());
 }
 
-/// Feeds framed datagrams to one decoder. The first octet of all picks schema (bit 0) and lenience (bit 1).
+/// Feeds framed datagrams to one decoder. The first octet of all picks the mode.
 pub fn run_session(input: &[u8]) {
     let Some((&mode, mut rest)) = input.split_first() else {
         return;

@@ -137,11 +137,7 @@ impl Decoder {
                 if self.domains.len() >= self.limits.domains {
                     self.evict_domains();
                 }
-                let index = self.domains.insert(key);
-                if let Some(domain) = self.domains.get_mut(index) {
-                    domain.first_seen_ns = received_ns;
-                }
-                index
+                self.new_domain(key, received_ns)
             }
         };
         if let Some(domain) = self.domains.get_mut(index) {
@@ -155,6 +151,15 @@ impl Decoder {
             account: self.account(index),
             closed: self.ledger.closed(),
         });
+        index
+    }
+
+    /// Makes the state of an Observation Domain that is not known.
+    pub(super) fn new_domain(&mut self, key: DomainKey, received_ns: i64) -> usize {
+        let index = self.domains.insert(key);
+        if let Some(domain) = self.domains.get_mut(index) {
+            domain.first_seen_ns = received_ns;
+        }
         index
     }
 

@@ -5,6 +5,7 @@ mod exporters;
 mod kept;
 mod lengths;
 mod longer;
+mod mediators;
 mod notes;
 mod objects;
 mod plans;
@@ -19,7 +20,7 @@ use std::net::IpAddr;
 
 use arrow_schema::SchemaRef;
 
-use crate::admission::{Admission, AdmissionOptions};
+use crate::admission::{Admission, AdmissionOptions, Network};
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
@@ -86,6 +87,8 @@ pub struct DecoderOptions {
     pub journaled: bool,
     /// Make two rows of a biflow, for the `flows` schema (RFC 5103; FF-BI-04).
     pub split_biflows: bool,
+    /// Senders whose records and options data are of the Exporter that they name (RFC 7119; FF-Q-10).
+    pub mediators: Vec<Network>,
     /// How records are transposed. All kernels give the same rows.
     pub kernel: Kernel,
     /// Bounds on what exporters can make us remember.
@@ -103,6 +106,7 @@ impl Default for DecoderOptions {
             strict_lengths: false,
             journaled: false,
             split_biflows: false,
+            mediators: Vec::new(),
             kernel: Kernel::default(),
             limits: Limits::default(),
             admission: AdmissionOptions::default(),
@@ -144,9 +148,12 @@ pub struct Decoder {
     lenient: bool,
     strict_lengths: bool,
     journaled: bool,
+    mediators: Vec<Network>,
     kernel: Kernel,
     limits: Limits,
     domains: Domains,
+    /// There was no room for one.
+    needs_domains: bool,
     plans: PlanStore,
     tables: Tables,
     fixed_plans: Vec<PlanId>,
@@ -197,9 +204,11 @@ impl Decoder {
             lenient: options.lenient,
             strict_lengths: options.strict_lengths,
             journaled: options.journaled,
+            mediators: options.mediators.clone(),
             kernel: options.kernel,
             limits: options.limits,
             domains: Domains::default(),
+            needs_domains: false,
             plans: PlanStore::default(),
             tables: Tables::new(options.schema, selected, options.split_biflows),
             fixed_plans: Vec::new(),
@@ -263,6 +272,7 @@ impl Decoder {
         }
         if self.templates > self.limits.templates
             || self.plans.fields() > self.limits.template_fields
+            || std::mem::take(&mut self.needs_domains)
         {
             // FF-TL-14: no domain may hold more than a small part, so those that are silent go.
             self.evict_domains();

@@ -64,6 +64,13 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
+        self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
+            decoder.append_flows_of(plan_id, body, pieces, run);
+        });
+    }
+
+    /// Appends records of one Exporter.
+    fn append_flows_of(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
         match self.plans.get(plan_id).and_then(|plan| plan.section) {
             Some(section) => self.append_sections(plan_id, section, body, pieces, run),
             None => self.append_rows(plan_id, body, pieces, &run),
@@ -123,6 +130,20 @@ impl Decoder {
         if plan.is_none_or(|plan| plan.options.is_none()) {
             return;
         }
+        self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
+            decoder.learn_of(subject, plan_id, body, pieces, run);
+        });
+    }
+
+    /// Takes in what records teach of one Exporter.
+    fn learn_of(
+        &mut self,
+        subject: Subject,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: Run,
+    ) {
         let room = self.options_room(run.context);
         let Some((domain, fields, records)) = self.lesson(plan_id, body, pieces, run) else {
             return;
@@ -151,6 +172,16 @@ impl Decoder {
         pieces: &[Piece],
         run: Run,
     ) {
+        let sender = run.context.exporter;
+        self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
+            // Of another Exporter's messages we do not know which arrived.
+            if run.context.exporter == sender {
+                decoder.take_own_reports(plan_id, body, pieces, run);
+            }
+        });
+    }
+
+    fn take_own_reports(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };

@@ -58,6 +58,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     let context = MessageContext {
         format,
         domain_index,
+        sender_index: domain_index,
         session: datagram.session(),
         exporter,
         source: exporter,

@@ -33,6 +33,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     let context = MessageContext {
         format: FormatCode::Ipfix,
         domain_index,
+        sender_index: domain_index,
         session: datagram.session(),
         exporter,
         source: exporter,

@@ -31,6 +31,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     let context = MessageContext {
         format: FormatCode::Netflow9,
         domain_index,
+        sender_index: domain_index,
         session: datagram.session(),
         exporter,
         source: exporter,

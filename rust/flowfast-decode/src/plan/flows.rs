@@ -2,10 +2,13 @@
 
 use arrow_schema::{DataType, TimeUnit};
 
-use super::{Edge, FamilyValue, FieldSource, Layout, ListColumn, Op, PortRange, SamplingFields};
+use super::{
+    Edge, FamilyValue, FieldSource, Layout, ListColumn, NamedExporter, Op, PortRange,
+    SamplingFields,
+};
 use crate::convert::{Convert, TimeFormat, UNSIGNED};
 use crate::element::{ElementId, Enumeration};
-use crate::schema::{Feed, FlowColumn, Value};
+use crate::schema::{FlowColumn, Value};
 use crate::template::options::{Naming, RateFields};
 
 /// Compiles what fills one column of the `flows` schema; nothing if no field does.
@@ -23,7 +26,7 @@ pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> 
         Value::BiflowDirection => unsigned(layout, column, flow)
             .or_else(|| (layout.has_biflows).then_some(Op::BiflowDirection { column })),
         Value::Address => address(layout, column, flow),
-        Value::OriginalExporter => original_exporter(layout, column, flow),
+        Value::OriginalExporter => NamedExporter::find(layout)?.op(column),
         Value::PrefixLength => prefix_length(layout, column, flow),
         Value::MplsLabels => mpls_labels(layout, column, flow),
         Value::SamplingRate => Some(sampling(layout, Some(column), None)),
@@ -199,38 +202,6 @@ fn address(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op> 
         (None, Some(source)) => Some(field(source, Convert::Fixed)),
         (None, None) => None,
     }
-}
-
-/// An IPv4 and an IPv6 address of the original Exporter, or of the Exporter itself: the IPv6 one if it is set, whatever version the
-/// flow has (FF-Q-10).
-fn original_exporter(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<Op> {
-    let field = |feed: &Feed, width| {
-        let (source, _, arrow, _) = layout.legal(feed.element)?;
-        let is_whole = arrow == DataType::FixedSizeBinary(width);
-        (is_whole && !matches!(source, FieldSource::Piece { .. })).then_some(source)
-    };
-    flow.feeds.chunks_exact(2).find_map(|pair| {
-        Some(match (field(&pair[0], 4), field(&pair[1], 16)) {
-            (Some(ipv4), Some(ipv6)) => Op::EitherFamily {
-                column,
-                ipv4,
-                ipv6,
-                ip_version: None,
-                what: FamilyValue::Address,
-            },
-            (Some(source), None) => Op::Field {
-                column,
-                source,
-                convert: Convert::MappedIpv4,
-            },
-            (None, Some(source)) => Op::Field {
-                column,
-                source,
-                convert: Convert::Fixed,
-            },
-            (None, None) => return None,
-        })
-    })
 }
 
 /// The source addresses of a record, or else its destination addresses, tell its IP version.

@@ -2,7 +2,9 @@
 
 mod biflow;
 mod describe;
+mod exporter;
 mod flows;
+mod inner;
 mod sections;
 mod shape;
 mod values;
@@ -21,7 +23,9 @@ use biflow::is_biflow;
 pub(crate) use biflow::{reverse_counters, reversed};
 pub use describe::{PlannedColumn, PlannedField};
 pub(crate) use describe::{TargetColumn, describe};
+pub(crate) use exporter::NamedExporter;
 pub(crate) use flows::{flow_op, list_op, uptime};
+pub(crate) use inner::with_inner;
 pub(crate) use sections::SectionField;
 pub(crate) use shape::{Piece, RecordShape};
 pub(crate) use values::{SubTemplate, ValueColumn, ValueField, element_type, value_fields};
@@ -190,6 +194,8 @@ pub(crate) struct DecodePlan {
     pub(crate) section: Option<SectionField>,
     /// Where records refer to common properties, which are to become fields of theirs (RFC 5473).
     pub(crate) property_ids: Box<[FieldSource]>,
+    /// The Exporter that records name, if they are its.
+    pub(crate) exporter: Option<NamedExporter>,
     /// How the reverse direction of biflows becomes rows, if it is to.
     pub(crate) reverse: Option<ReversePlan>,
     /// Records have lists: they are not staged, for what their lists mean depends on the templates of the moment.
@@ -216,6 +222,7 @@ impl DecodePlan {
             && self.mib_fields.is_empty()
             && self.property_ids.is_empty()
             && self.section.is_none()
+            && self.exporter.is_none()
     }
 }
 

@@ -13,8 +13,8 @@ use crate::convert::{Convert, natural};
 use crate::element::ElementId;
 use crate::error::Warning;
 use crate::plan::{
-    DecodePlan, Layout, Op, ReversePlan, SectionField, TargetColumn, ValueColumn, element_type,
-    flow_op, list_op, reverse_counters, reversed,
+    DecodePlan, Layout, NamedExporter, Op, ReversePlan, SectionField, TargetColumn, ValueColumn,
+    element_type, flow_op, list_op, reverse_counters, reversed, with_inner,
 };
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
@@ -158,6 +158,7 @@ impl Tables {
         warn_about_octets(layout, stats);
         let kind = layout.definition.kind;
         let options_layout = (kind == RecordKind::Options).then_some(layout);
+        let options = options_layout.and_then(OptionsFields::find);
         // Only `wire` has columns that could be named and typed.
         let is_wire = self.schema == SchemaKind::Wire;
         let (table, ops) = match self.schema {
@@ -196,7 +197,12 @@ impl Tables {
             types: options_layout
                 .filter(|_| is_wire)
                 .and_then(TypeFields::find),
-            options: options_layout.and_then(OptionsFields::find),
+            exporter: NamedExporter::find(layout).filter(|_| {
+                !options
+                    .as_ref()
+                    .is_some_and(OptionsFields::are_of_templates)
+            }),
+            options,
             tells_rate: kind == RecordKind::Data && RateFields::find(layout).is_some(),
         }
     }
@@ -269,6 +275,12 @@ impl Tables {
     }
 
     fn flow_plan(&self, layout: &Layout<'_>) -> Vec<Op> {
+        let definition = with_inner(layout.definition);
+        let mut with_inner = definition.as_ref().and_then(Layout::new);
+        if let Some(with_inner) = &mut with_inner {
+            with_inner.has_biflows = layout.has_biflows;
+        }
+        let layout = with_inner.as_ref().unwrap_or(layout);
         let mut ops = Vec::new();
         let mut unfilled = Vec::new();
         let hidden = self.hidden.iter().map(|flow| Selected::Flow(flow));

@@ -218,6 +218,11 @@ impl OptionsFields {
         is_understood.then_some(found)
     }
 
+    /// Whether they tell how other records are to be read, so that whoever defines the templates tells it.
+    pub(crate) fn are_of_templates(&self) -> bool {
+        self.properties.is_some() || self.objects.is_some()
+    }
+
     /// Template id and flowKeyIndicator of each record that has both.
     pub(crate) fn flow_keys<'a>(
         &'a self,

@@ -79,6 +79,14 @@ pub(crate) static FLOW: &[Structure] = &[
     Structure { tag: 1014, parts: &[Opaque(field(262720, 65535)), Fixed(36, &[field(262721, 6), field(210, 2), field(262722, 4), field(262723, 4), field(262724, 8), field(262725, 4), field(262726, 4), field(262727, 4)])] },
     // extended_80211_tx
     Structure { tag: 1015, parts: &[Opaque(field(262728, 65535)), Fixed(40, &[field(262729, 6), field(210, 2), field(262730, 4), field(262731, 4), field(262732, 4), field(262733, 4), field(262734, 4), field(262735, 8), field(262736, 4)])] },
+    // extended_80211_aggregation
+    Structure { tag: 1016, parts: &[Rest(field(262737, 65535))] },
+    // extended_openflow_v1
+    Structure { tag: 1017, parts: &[Fixed(16, &[field(262738, 8), field(262739, 4), field(262740, 4)])] },
+    // extended_fc
+    Structure { tag: 1018, parts: &[Fixed(16, &[field(262741, 4), field(262742, 4), field(262743, 4), field(262744, 4)])] },
+    // extended_queue_length
+    Structure { tag: 1019, parts: &[Fixed(8, &[field(262745, 4), field(262746, 4)])] },
     // extended_nat_port
     Structure { tag: 1020, parts: &[Fixed(8, &[field(227, 4), field(228, 4)])] },
     // extended_l2_tunnel_egress
@@ -101,6 +109,12 @@ pub(crate) static FLOW: &[Structure] = &[
     Structure { tag: 1029, parts: &[Fixed(4, &[field(262228, 4)])] },
     // extended_vni_ingress
     Structure { tag: 1030, parts: &[Fixed(4, &[field(262229, 4)])] },
+    // extended_ib_lrh
+    Structure { tag: 1031, parts: &[Fixed(40, &[field(262747, 4), field(262748, 4), field(262749, 4), field(262750, 4), field(262751, 4), field(262752, 4), field(262753, 4), field(262754, 4), field(262755, 4), field(262756, 4)])] },
+    // extended_ib_grh
+    Structure { tag: 1032, parts: &[Fixed(48, &[field(262757, 4), field(262758, 4), field(262759, 16), field(262760, 16), field(262761, 4), field(262762, 4)])] },
+    // extended_ib_bth
+    Structure { tag: 1033, parts: &[Fixed(12, &[field(262763, 4), field(262764, 4), field(262765, 4)])] },
     // extended_egress_queue
     Structure { tag: 1036, parts: &[Fixed(4, &[field(262230, 4)])] },
     // extended_function
@@ -125,6 +139,8 @@ pub(crate) static FLOW: &[Structure] = &[
     Structure { tag: 2103, parts: &[Fixed(44, &[field(262245, 4), field(262250, 16), field(262251, 16), field(262248, 4), field(262249, 4)])] },
     // memcache_operation
     Structure { tag: 2200, parts: &[Fixed(8, &[field(262252, 4), field(262253, 4)]), Opaque(field(262254, 65535)), Fixed(16, &[field(262255, 4), field(262256, 4), field(262257, 4), field(262258, 4)])] },
+    // http_request_v1
+    Structure { tag: 2201, parts: &[Fixed(8, &[field(262259, 4), field(262260, 4)]), Opaque(field(262261, 65535)), Opaque(field(262262, 65535)), Opaque(field(262263, 65535)), Opaque(field(262264, 65535)), Opaque(field(262266, 65535)), Opaque(field(262267, 65535)), Fixed(16, &[field(262269, 8), field(262270, 4), field(262271, 4)])] },
     // app_operation
     Structure { tag: 2202, parts: &[Opaque(field(262272, 65535)), Opaque(field(262273, 65535)), Opaque(field(262274, 65535)), Opaque(field(262275, 65535)), Fixed(24, &[field(262276, 8), field(262277, 8), field(262278, 4), field(262279, 4)])] },
     // app_parent_context
@@ -160,6 +176,10 @@ pub(crate) static COUNTER: &[Structure] = &[
     Structure { tag: 6, parts: &[Fixed(80, &[field(262373, 4), field(262374, 4), field(262375, 4), field(262376, 4), field(262377, 4), field(262378, 4), field(262379, 4), field(262380, 4), field(262381, 4), field(262382, 4), field(262383, 4), field(262384, 4), field(262385, 4), field(262386, 4), field(262387, 4), field(262388, 4), field(262389, 4), field(262390, 4), field(262391, 4), field(262392, 4)])] },
     // lag_port_stats
     Structure { tag: 7, parts: &[Fixed(56, &[field(262393, 6), field(210, 2), field(262394, 6), field(210, 2), field(262395, 4), field(262396, 1), field(262397, 1), field(262398, 1), field(262399, 1), field(262400, 4), field(262401, 4), field(262402, 4), field(262403, 4), field(262404, 4), field(262405, 4), field(262406, 4), field(262407, 4)])] },
+    // slow_path_counts
+    Structure { tag: 8, parts: &[Fixed(24, &[field(262766, 4), field(262767, 4), field(262768, 4), field(262769, 4), field(262770, 4), field(262771, 4)])] },
+    // infiniband_counters
+    Structure { tag: 9, parts: &[Fixed(64, &[field(262772, 8), field(262773, 8), field(262774, 4), field(262775, 4), field(262776, 4), field(262777, 4), field(262778, 4), field(262779, 4), field(262780, 4), field(262781, 4), field(262782, 4), field(262783, 4), field(262784, 4), field(262785, 4)])] },
     // sfp
     Structure { tag: 10, parts: &[Fixed(16, &[field(262408, 4), field(262409, 4), field(262410, 4), field(262411, 4)]), Rest(field(262412, 65535))] },
     // processor
