@@ -19,8 +19,8 @@ from flowfast.commands.bench.sockets import socket_state
 
 SECONDS = float(os.environ.get("FLOWFAST_FLOOD_SECONDS", sized("3", "60")))
 PROCESSORS = float(os.environ.get("FLOWFAST_FLOOD_PROCESSORS", sized("0", "0.35")))
-"""Processor time that the collector is given, where the machine lets us: beside a sender that takes as much as it, no flood is ten times what it
-sustains. 0: what there is."""
+"""Processor time that the collector is given, where the machine lets us: beside a sender that takes as much as it, no flood is ten times
+what it sustains. 0: what there is."""
 SOURCES = sized(2_000, 100_000)
 MEMORY_MIB = sized(512, 4096)
 """The bound that docs/guides/operate.md states for the default limits and two workers; and for the short flood's smaller ones."""
@@ -116,7 +116,10 @@ def test_a_flood_of_ten_times_what_is_sustained(tmp_path, figures):
         running.wait_for("writing")
         normal = Normal(port, refresh_s=sized(1, 20))
         pid = running.process.pid
-        with watching(pid, every_s=0.2, health=address) as watch, limited_to(PROCESSORS, pid) if PROCESSORS else nullcontext() as is_limited:
+        with (
+            watching(pid, every_s=0.2, health=address) as watch,
+            limited_to(PROCESSORS, pid) if PROCESSORS else nullcontext() as is_limited,
+        ):
             normal.start()
             sustained = flood(port, sized(1, 10), 0, seed=1)
             rate = sustained["datagrams"] / sustained["seconds"]

@@ -100,14 +100,14 @@ fn a_storm_of_templates_costs_those_who_send_it() {
 
 #[test]
 fn a_source_heard_once_goes_before_one_heard_seldom() {
-    // Ten in a hundred datagrams of the one that behaves are received, one every 20 s; the sources of the flood fill all room every 10 s.
+    // The sources of the flood fill all room every 10 s. The one that behaves has been heard for a minute, and is now every 20 s.
     let mut flood = Flood::new(Limits {
         domains: 1000,
         ..Limits::default()
     });
-    flood.behave(10 * S);
+    flood.behave(60 * S);
     for n in 0..12_000u32 {
-        let after_ns = 10 * S + i64::from(n) * S / 100;
+        let after_ns = 60 * S + i64::from(n) * S / 100;
         flood.feed(1 + n, n, after_ns, &storm(256, 1, 1, true));
         if n % 2000 == 1999 {
             flood.behave(after_ns);

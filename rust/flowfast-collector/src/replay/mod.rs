@@ -190,7 +190,7 @@ impl Replay {
 
     /// What each Exporter and Observation Domain sent.
     pub fn exporters(&self) -> Vec<ExporterSummary> {
-        self.consumer.exporters()
+        self.consumer.exporters(0..usize::MAX)
     }
 
     /// What became of what each Exporter sent.

@@ -79,12 +79,13 @@ fn accounts_are_bounded_and_nothing_is_forgotten() {
 fn a_flood_closes_no_account_of_one_heard_before() {
     // FF-SEC-04, FF-RB-04: silent during the flood, it is not among the first; and what is pending is handed over once, whoever has it.
     let mut ledger = Ledger::new(100);
-    for second in 0..10 {
-        let account = ledger.open(party(0), NOBODY, second * 1_000_000_000);
+    const S: i64 = 1_000_000_000;
+    for minute in 0..=60 {
+        let account = ledger.open(party(0), NOBODY, minute * 60 * S);
         ledger.decoded(account, 1);
     }
     for n in 1..10_000 {
-        let account = ledger.open(party(n), NOBODY, 10_000_000_000 + i64::from(n));
+        let account = ledger.open(party(n), NOBODY, 3600 * S + i64::from(n) * S / 100);
         ledger.decoded(account, 1);
     }
     ledger.hand_over(Ok(()));
@@ -96,8 +97,8 @@ fn a_flood_closes_no_account_of_one_heard_before() {
             .find(|entry| entry.counter == "records_queued")
             .map_or(0, |entry| entry.count)
     };
-    assert_eq!(queued(old), 10);
-    assert_eq!(known.iter().map(queued).sum::<i64>(), 10 + 9_999);
+    assert_eq!(queued(old), 61);
+    assert_eq!(known.iter().map(queued).sum::<i64>(), 61 + 9_999);
     assert_eq!(ledger.sum().records_pending, 0);
 }
 

@@ -1,12 +1,16 @@
 //! What is forgotten first where there is room for no more (FF-TL-14, FF-SEC-04).
 
+/// Everything counts as heard for so much longer. So of what is new the one silent longest goes first, and what was heard for a short while
+/// only has little advantage over it: the templates of a flood that is over make room for others.
+const CREDIT_NS: f64 = 10e9;
+
 /// How long something has been silent, for each nanosecond that it had been heard before.
 ///
 /// By silence alone, a flood of strangers that are heard once each would drive out an exporter that is heard seldom. By this measure they
-/// go first: they have been nothing but silent.
+/// go first: one that was heard for an hour may be silent for six minutes before it is neglected as much as they are after a second.
 pub(crate) fn neglect(first_heard_ns: i64, last_heard_ns: i64, now_ns: i64) -> f64 {
     let between = |from_ns: i64, until_ns: i64| until_ns.saturating_sub(from_ns).max(0) as f64;
-    (between(last_heard_ns, now_ns) + 1.0) / (between(first_heard_ns, last_heard_ns) + 1.0)
+    between(last_heard_ns, now_ns) / (between(first_heard_ns, last_heard_ns) + CREDIT_NS)
 }
 
 /// The sixteenth part that is neglected most, so that the cost of looking for it is shared: how many they are, and the neglect of the one
@@ -29,19 +33,23 @@ mod tests {
     #[test]
     fn who_was_heard_for_long_may_be_silent_for_long() {
         let now_ns = 3600 * S;
-        let once = neglect(now_ns - S, now_ns - S, now_ns);
-        let twice_at_once = neglect(now_ns - S, now_ns - S + 1000, now_ns);
-        let for_a_minute = neglect(0, 60 * S, now_ns);
+        let long_ago = neglect(0, 60 * S, now_ns);
+        let once = neglect(now_ns - 5 * S, now_ns - 5 * S, now_ns);
+        let for_a_minute = neglect(now_ns - 80 * S, now_ns - 20 * S, now_ns);
         let for_an_hour = neglect(0, now_ns - 60 * S, now_ns);
-        let order = [once, twice_at_once, for_a_minute, for_an_hour];
+        let order = [long_ago, once, for_a_minute, for_an_hour];
         assert!(order.is_sorted_by(|a, b| a > b), "{order:?}");
+        assert!((neglect(0, 3590 * S, 3950 * S) - neglect(0, 0, S)).abs() < 1e-9);
     }
 
     #[test]
     fn of_those_heard_once_the_one_silent_longest_goes_first() {
         assert!(neglect(1, 1, 10) > neglect(2, 2, 10));
-        assert!(neglect(0, 10, 10) < neglect(9, 10, 10), "and the newest");
-        assert!(neglect(20, 20, 10) > 0.0, "captures go back in time");
+        assert!(
+            neglect(0, S, 2 * S) < neglect(S, S, 2 * S),
+            "or the newer one"
+        );
+        assert!(neglect(20, 20, 10) >= 0.0, "captures go back in time");
         assert!(neglect(i64::MIN, i64::MAX, 0).is_finite());
     }
 
