@@ -165,13 +165,21 @@ class Collector:
     def finished(self) -> bool:
         """All workers have stopped and the queue is empty."""
     def stats(self) -> dict[str, Any]: ...
-    def exporters(self) -> list[dict[str, Any]]: ...
-    def exporters_of_unknown_elements(self) -> list[dict[str, Any]]:
-        """Those of `exporters` that use elements which are in no registry."""
+    def exporters(self, first: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """Ordered by address: `limit` rows (None: all) from the one at index `first` on."""
+    def series(self, exporters: int, domains: int, elements: int) -> dict[str, Any]:
+        """What a metrics page says of exporters, where there is room for so many exporters, Observation Domains, and elements in no registry:
+        `exporters` (how many are known), and lists: `by_exporter`, `by_domain`, `unknown_elements` (pen, id, how many sessions have it).
+        Who has had series keeps them.
+        """
+    def news_of_unknown_elements(self, limit: int) -> list[tuple[str, int, int, int, int]]:
+        """(exporter, port, Observation Domain, pen, id) of elements in no registry that this has not told before, `limit` at most."""
     def exporter_count(self) -> int:
         """How many `exporters` has; cheap, however many they are."""
-    def templates(self) -> list[dict[str, Any]]:
-        """Templates that the workers know, as `known_templates` has them. Waits for workers half a second at most."""
+    def templates(self, first: int = 0, limit: int | None = None) -> list[dict[str, Any]]:
+        """Templates that the workers know, as `known_templates` has them; ordered by address, `limit` of them (None: all) from the one at
+        index `first` on. Waits for workers half a second at most.
+        """
     def fatal_datagrams(self) -> list[tuple[str, int, int, bytes]]:
         """(exporter, port, local port, payload) of datagrams that a decoder panicked on, at most a few of each worker."""
     def accounts(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from flowfast.errors import BindError, UsageError
 from flowfast.uris import resolve
@@ -26,6 +26,12 @@ REQUEST_S = 5.0
 """Time for a request to arrive, and then for its answer to be taken, in all."""
 FRESH_S = 0.2
 """How long an answer is given again instead of being made anew."""
+
+MAX_ROWS = 5000
+"""Rows of a list that one answer has. Where there are more, its `Link` header says where they are (RFC 8288)."""
+
+MAX_DIGITS = 9
+"""Of an index. No list is longer."""
 
 OFF = "off"
 
@@ -58,12 +64,25 @@ class HttpAddress:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What is asked of a page."""
+
+    path: str
+    accept: str = ""
+    """The media type that is wanted: `OPENMETRICS` or empty."""
+    first: int = 0
+    """Of a list, the index of the row that the answer begins with: `?first=5000`."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a page says."""
 
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
     status: HTTPStatus = HTTPStatus.OK
+    next: str | None = None
+    """Where the list goes on."""
 
     @classmethod
     def text(cls, text: str, *, ok: bool = True) -> Self:
@@ -71,15 +90,22 @@ class Answer:
         return cls(f"{text}\n".encode(), status=HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE)
 
     @classmethod
-    def json(cls, value: Any) -> Self:
+    def json(cls, value: Any, *, next: str | None = None) -> Self:
         """A JSON document, in ASCII: whatever strings exporters sent, they are escaped."""
-        return cls(json.dumps(value, default=str).encode() + b"\n", "application/json")
+        return cls(json.dumps(value, default=str).encode() + b"\n", "application/json", next=next)
+
+    @classmethod
+    def rows(cls, take: Callable[[int, int], list[dict[str, Any]]], request: Request) -> Self:
+        """The rows of a list that are asked for, a JSON array: `take` gives those from an index on, as many as wanted."""
+        rows = take(request.first, MAX_ROWS + 1)
+        more = f"{request.path}?first={request.first + MAX_ROWS}" if len(rows) > MAX_ROWS else None
+        return cls.json(rows[:MAX_ROWS], next=more)
 
 
 OPENMETRICS = "application/openmetrics-text"
 
-Page = Callable[[str], Answer]
-"""Makes an answer, given the media type that is wanted: `OPENMETRICS` or empty. Calls of one page never overlap."""
+Page = Callable[[Request], Answer]
+"""Makes an answer. Calls of one page never overlap."""
 
 
 class Endpoint:
@@ -115,27 +141,34 @@ class _Pages:
         self._pages = pages
         self._making = {name: threading.Lock() for name in pages}
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, str], tuple[float, Answer]] = {}
+        self._made: dict[Request, tuple[float, Answer]] = {}
 
-    def answer(self, path: str, accept: str) -> Answer | None:
-        """The page at a path, or None if there is none."""
-        accept = OPENMETRICS if OPENMETRICS in accept else ""
-        page = self._pages.get(path)
+    def answer(self, request: Request) -> Answer | None:
+        """The page that is asked for, or None if there is none."""
+        page = self._pages.get(request.path)
         if page is None:
             return None
-        with self._making[path]:
-            if (answer := self._fresh(path, accept)) is None:
-                answer = page(accept)
+        with self._making[request.path]:
+            if (answer := self._fresh(request)) is None:
+                answer = page(request)
                 with self._lock:
-                    self._made[path, accept] = (monotonic(), answer)
+                    self._made[request] = (monotonic(), answer)
             return answer
 
-    def _fresh(self, path: str, accept: str) -> Answer | None:
+    def _fresh(self, request: Request) -> Answer | None:
         """What was made a moment ago; what is older is forgotten, of every page."""
         with self._lock:
             now_s = monotonic()
             self._made = {key: made for key, made in self._made.items() if now_s - made[0] < FRESH_S}
-            return self._made[path, accept][1] if (path, accept) in self._made else None
+            return self._made[request][1] if request in self._made else None
+
+
+def _request(target: str, accept: str) -> Request:
+    """What a request asks for, as far as it means anything to us."""
+    url = urlsplit(target)
+    first = parse_qs(url.query).get("first", [""])[0]
+    index = int(first) if first.isascii() and first.isdecimal() and len(first) <= MAX_DIGITS else 0
+    return Request(url.path, OPENMETRICS if OPENMETRICS in accept else "", index)
 
 
 class _Server(ThreadingHTTPServer):
@@ -196,11 +229,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with a page, or the list of all at `/`."""
-        path = urlsplit(self.path).path
-        if path == "/":
+        request = _request(self.path, self.headers.get("Accept", ""))
+        if request.path == "/":
             answer: Answer | None = Answer.text("\n".join(self.server.pages.names))
         else:
-            answer = self.server.pages.answer(path, self.headers.get("Accept", ""))
+            answer = self.server.pages.answer(request)
         if answer is None:
             answer = Answer(b"no such page\n", status=HTTPStatus.NOT_FOUND)
         self.send_response(answer.status)
@@ -211,6 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
             ("X-Content-Type-Options", "nosniff"),
         ):
             self.send_header(name, value)
+        if answer.next is not None:
+            self.send_header("Link", f'<{answer.next}>; rel="next"')
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(answer.body)

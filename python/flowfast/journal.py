@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 
 from flowfast import logs
 from flowfast._core import IntervalEnd
@@ -23,6 +24,8 @@ from flowfast.units import plural
 
 SEGMENT = ".pcap"
 LATE = ".late"
+LATE_REST_S = 1.0
+"""How long sets that still lack their template rest before they are tried again. It doubles each time: templates come soon or never."""
 KEPT = "kept"
 PCAP_HEADER_OCTETS = 24
 
@@ -60,6 +63,8 @@ class Journal:
         self._reports: dict[str, list[bool]] = {}
         self._to_decode: list[str] = []
         self._templates_came = True
+        self._hopeful: set[str] = set()
+        self._rests: dict[str, tuple[float, float]] = {}
         make_directory(directory)
         if keep:
             make_directory(directory / KEPT)
@@ -172,18 +177,33 @@ class Journal:
             self._lock.notify_all()
 
     def next_segment(self, timeout_s: float) -> str | None:
-        """A segment to decode again, the oldest first; sets without a template only after new templates came. None after `timeout_s`."""
+        """A segment to decode again, the oldest first; sets without a template only after new templates came, and ever more seldom.
+
+        None after `timeout_s`.
+        """
         with self._lock:
             if not self._to_decode:
                 self._lock.wait(timeout_s)
-            if self._templates_came:
-                self._templates_came = False
-                late = [name for name in self._segments() if LATE in name and _run(name) in self._locks]
-                self._to_decode += [name for name in late if name not in self._to_decode]
+            self._to_decode += [name for name in self._take_late() if name not in self._to_decode]
             self._to_decode.sort(key=lambda name: int(name.split("-")[0]))
             segment = self._to_decode.pop(0) if self._to_decode else None
             self.counters.segments_waiting = len(self._to_decode)
             return segment
+
+    def _take_late(self) -> list[str]:
+        """Segments of late sets whose rest is over, and new templates have come since they were tried."""
+        if self._templates_came:
+            self._templates_came = False
+            self._hopeful = {name for name in self._segments() if LATE in name and _run(name) in self._locks}
+            known = {_origin(name) for name in self._hopeful}
+            self._rests = {origin: rest for origin, rest in self._rests.items() if origin in known}
+        now_s = monotonic()
+        due = [name for name in self._hopeful if self._rests.get(_origin(name), (0.0, 0.0))[0] <= now_s]
+        for name in due:
+            _, rest_s = self._rests.get(_origin(name), (0.0, LATE_REST_S))
+            self._rests[_origin(name)] = (now_s + rest_s, 2 * rest_s)
+        self._hopeful.difference_update(due)
+        return due
 
     def late_of(self, segment: str) -> Path:
         """Where the sets of a segment are written that no template came for, until it is committed."""
@@ -262,6 +282,11 @@ def captures_of_templates(directory: Path) -> list[Path]:
 def manifest_of(root: Path, segment: str) -> Path:
     """By whose being there a target has all rows of a segment."""
     return root / INCOMPLETE / f"{segment.removesuffix(SEGMENT)}.manifest"
+
+
+def _origin(segment: str) -> str:
+    """What a segment of late sets was once a part of."""
+    return segment.partition(LATE)[0]
 
 
 def _late_segment(segment: str) -> str:

@@ -21,14 +21,14 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 
     exporters: Count = Field(
-        default=100_000, description="Exporters and Observation Domains remembered; beyond, those silent longest go: `exporter_evicted`."
+        default=100_000, description="Exporters and Observation Domains remembered; beyond, the most neglected go: `exporter_evicted`."
     )
-    templates: Count = Field(default=1_000_000, description="Templates of all exporters; beyond, exporters silent longest go.")
+    templates: Count = Field(default=1_000_000, description="Templates of all exporters; beyond, the most neglected go.")
     templates_per_exporter: Count = Field(
         default=4096,
-        description="Templates of one exporter and Observation Domain; beyond, those refreshed longest ago go: `template_evicted`.",
+        description="Templates of one exporter and Observation Domain; beyond, the most neglected go: `template_evicted`.",
     )
-    template_fields: Count = Field(default=1 << 20, description="Fields of all templates that differ; beyond, exporters silent longest go.")
+    template_fields: Count = Field(default=1 << 20, description="Fields of all templates that differ; beyond, the most neglected go.")
     template_fields_per_exporter: Count = Field(
         default=1 << 17,
         description="Fields of the templates of one exporter and Observation Domain; beyond, templates go: `template_evicted`.",
@@ -50,7 +50,7 @@ class Limits(BaseModel):
     journal_state_per_exporter: Octets = Field(default=4 << 20, description="The same of one exporter and Observation Domain.")
     ledger_exporters: Count = Field(
         default=10_000,
-        description="Exporters and Observation Domains with a ledger account of their own; beyond, those silent longest share one.",
+        description="Exporters and Observation Domains with a ledger account of their own; beyond, the most neglected share one.",
     )
     queue_batches: Count = Field(default=128, description="Flushes of all workers that wait for the targets; beyond: `queue_full`.")
     datagrams_per_second: Rate = Field(

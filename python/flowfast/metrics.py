@@ -1,8 +1,8 @@
 """The counters as Prometheus metrics. Whoever sends to us chooses no label without a bound."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
@@ -11,7 +11,6 @@ from prometheus_client.exposition import choose_encoder
 from flowfast._core import __version__
 from flowfast.counters import COUNTERS, LABELS, REFUSED, Stats, is_gauge
 from flowfast.pipeline import SinkRunner
-from flowfast.unknown import sessions_by_element
 
 MAX_EXPORTERS = 1000
 """Exporters that have series of their own."""
@@ -29,8 +28,7 @@ _RENAMED = {
 _ELSEWHERE = ("workers", "queue_depth", "queue_capacity", "packets_read", "packets_skipped")
 """Counters that are told by stage or by socket, and those of captures."""
 
-Exporter = Mapping[str, Any]
-Key = TypeVar("Key")
+NO_SERIES: Mapping[str, Any] = {"exporters": 0, "by_exporter": (), "by_domain": (), "unknown_elements": ()}
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,8 @@ class State:
 
     stats: Stats = field(default_factory=dict)
     listeners: Sequence[Mapping[str, Any]] = ()
-    exporters: Sequence[Exporter] = ()
+    series: Mapping[str, Any] = field(default_factory=lambda: NO_SERIES)
+    """What exporters sent, as far as there is room for them: `_core.Collector.series`."""
     accounts: Sequence[Mapping[str, Any]] = ()
     """What became of what each exporter sent, as the ledger has it."""
     runners: Sequence[SinkRunner] = ()
@@ -56,8 +55,6 @@ class Metrics:
 
     def __init__(self, take: Callable[[], State]) -> None:
         self._take = take
-        self._exporters: set[str] = set()
-        self._domains: set[tuple[str, int]] = set()
         self._process = ProcessCollector(registry=None)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
@@ -75,80 +72,11 @@ class Metrics:
         yield _gauge("config_last_reload_successful", "Whether the last reload was taken.", [], [([], not state.reload_failed)])
         yield from _counters(state.stats)
         yield from _sockets(state)
-        yield from self._of_exporters(state.exporters)
-        yield from self._of_accounts(state.accounts)
+        yield from _of_exporters(state.series)
+        yield from _of_accounts(state.accounts, {each["exporter"] for each in state.series["by_exporter"]})
         yield from _queues(state)
         yield from _sinks(state.runners)
         yield from self._process.collect()
-
-    def _of_exporters(self, exporters: Sequence[Exporter]) -> Iterator[Metric]:
-        by_exporter = _sum(exporters, lambda each: each["exporter"], "records")
-        self._exporters = _admit(self._exporters, by_exporter, MAX_EXPORTERS)
-        shown = [each for each in exporters if each["exporter"] in self._exporters]
-        by_domain = _sum(shown, _domain, "records")
-        self._domains = _admit(self._domains, by_domain, MAX_DOMAINS)
-
-        yield _gauge("exporters", "Exporters known.", [], [([], len(by_exporter))])
-        yield _gauge(
-            "exporters_without_series",
-            f"Exporters beyond the {MAX_EXPORTERS} that have series.",
-            [],
-            [([], len(by_exporter) - len(self._exporters))],
-        )
-        for name, key, doc in _EXPORTER_COUNTERS:
-            sums = _sum(shown, lambda each: (each["exporter"], each["format"]), key)
-            yield _counter(name, doc, ["exporter", "version"], ((list(labels), value) for labels, value in sums.items()))
-        yield _gauge(
-            "templates",
-            "Templates known.",
-            ["exporter"],
-            (([key], n) for key, n in _sum(shown, lambda each: each["exporter"], "templates").items()),
-        )
-        yield _gauge(
-            "unknown_elements",
-            "Transport Sessions whose templates have an element that is in no registry.",
-            ["pen", "id"],
-            (([str(pen), str(element)], n) for (pen, element), n in sessions_by_element(exporters, MAX_UNKNOWN_ELEMENTS)),
-        )
-        by_age = sorted(shown, key=lambda each: each["last_seen_ns"])
-        delays = {each["exporter"]: -each["clock_ahead_ms"] / 1000 for each in by_age if each["clock_ahead_ms"] is not None}
-        yield _gauge(
-            "export_delay_seconds",
-            "From the export time in an exporter's latest message until it was received: transport, and what its clock is behind ours.",
-            ["exporter"],
-            (([exporter], delay_s) for exporter, delay_s in delays.items()),
-        )
-        yield _counter(
-            "sequence_lost",
-            "Lost before flowfast, by sequence numbers, in the unit that the format counts in.",
-            ["exporter", "obs_domain_id", "unit"],
-            (
-                ([each["exporter"], str(each["domain"]), each["lost_unit"]], each["lost"])
-                for each in shown
-                if _domain(each) in self._domains and each["lost_unit"] != "none"
-            ),
-        )
-
-    def _of_accounts(self, accounts: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
-        """Of exporters without series, all together have one, with an empty label."""
-        named = [(each["exporter"] if each["exporter"] in self._exporters else "", each) for each in accounts]
-        yield _counter(
-            "exporter_bytes",
-            "UDP payload of an exporter, in octets; what shows no version has none.",
-            ["exporter", "version"],
-            (([exporter, each["format"] or ""], each["counters"].get("octets_received", 0)) for exporter, each in named),
-        )
-        yield _counter(
-            "decode_errors",
-            "Datagrams of an exporter that could not be decoded. What the settings refuse is not among them.",
-            ["exporter", "error"],
-            (
-                ([exporter, label], count)
-                for exporter, each in named
-                for label, count in each["counters"].get("datagrams_discarded", {}).items()
-                if label not in REFUSED
-            ),
-        )
 
 
 _EXPORTER_COUNTERS = (
@@ -157,8 +85,65 @@ _EXPORTER_COUNTERS = (
 )
 
 
-def _domain(exporter: Exporter) -> tuple[str, int]:
-    return exporter["exporter"], exporter["domain"]
+def _of_exporters(series: Mapping[str, Any]) -> Iterator[Metric]:
+    by_exporter = series["by_exporter"]
+    shown = {each["exporter"] for each in by_exporter}
+    yield _gauge("exporters", "Exporters known.", [], [([], series["exporters"])])
+    yield _gauge(
+        "exporters_without_series",
+        f"Exporters beyond the {MAX_EXPORTERS} that have series.",
+        [],
+        [([], series["exporters"] - len(shown))],
+    )
+    for name, key, doc in _EXPORTER_COUNTERS:
+        yield _counter(name, doc, ["exporter", "version"], (([each["exporter"], each["format"]], each[key]) for each in by_exporter))
+    yield _gauge("templates", "Templates known.", ["exporter"], (([each["exporter"]], each["templates"]) for each in by_exporter))
+    yield _gauge(
+        "unknown_elements",
+        "Transport Sessions whose templates have an element that is in no registry.",
+        ["pen", "id"],
+        (([str(pen), str(element)], sessions) for pen, element, sessions in series["unknown_elements"]),
+    )
+    told = sorted((each for each in by_exporter if each["clock_ahead_ms"] is not None), key=lambda each: each["clock_told_ns"])
+    delays = {each["exporter"]: -each["clock_ahead_ms"] / 1000 for each in told}
+    yield _gauge(
+        "export_delay_seconds",
+        "From the export time in an exporter's latest message until it was received: transport, and what its clock is behind ours.",
+        ["exporter"],
+        (([exporter], delay_s) for exporter, delay_s in delays.items()),
+    )
+    yield _counter(
+        "sequence_lost",
+        "Lost before flowfast, by sequence numbers, in the unit that the format counts in.",
+        ["exporter", "obs_domain_id", "unit"],
+        (
+            ([each["exporter"], str(each["domain"]), each["lost_unit"]], each["lost"])
+            for each in series["by_domain"]
+            if each["lost_unit"] != "none"
+        ),
+    )
+
+
+def _of_accounts(accounts: Sequence[Mapping[str, Any]], shown: set[str]) -> Iterator[Metric]:
+    """Of exporters without series, all together have one, with an empty label."""
+    named = [(each["exporter"] if each["exporter"] in shown else "", each) for each in accounts]
+    yield _counter(
+        "exporter_bytes",
+        "UDP payload of an exporter, in octets; what shows no version has none.",
+        ["exporter", "version"],
+        (([exporter, each["format"] or ""], each["counters"].get("octets_received", 0)) for exporter, each in named),
+    )
+    yield _counter(
+        "decode_errors",
+        "Datagrams of an exporter that could not be decoded. What the settings refuse is not among them.",
+        ["exporter", "error"],
+        (
+            ([exporter, label], count)
+            for exporter, each in named
+            for label, count in each["counters"].get("datagrams_discarded", {}).items()
+            if label not in REFUSED
+        ),
+    )
 
 
 def _counters(stats: Stats) -> Iterator[Metric]:
@@ -253,20 +238,6 @@ def _sinks(runners: Sequence[SinkRunner]) -> Iterator[Metric]:
 
 def _of(accounts: Sequence[Any], name: str) -> Iterator[tuple[list[str], float]]:
     return (([account.target], getattr(account, name)) for account in accounts)
-
-
-def _sum(exporters: Iterable[Exporter], key: Callable[[Exporter], Any], name: str) -> dict[Any, int]:
-    sums: dict[Any, int] = {}
-    for each in exporters:
-        sums[key(each)] = sums.get(key(each), 0) + each[name]
-    return sums
-
-
-def _admit(admitted: Collection[Key], present: Mapping[Key, int], limit: int) -> set[Key]:
-    """Who has series: those that had before, while they are there, then those that send most. A series never changes hands."""
-    stay = {key for key in admitted if key in present}
-    rest = sorted((key for key in present if key not in stay), key=lambda key: -present[key])
-    return stay | set(rest[: limit - len(stay)])
 
 
 def _counter(name: str, doc: str, labels: list[str], samples: Iterable[tuple[list[str], float]]) -> Metric:

@@ -9,6 +9,7 @@ import pytest
 from support import collecting, netflow5, send
 
 from flowfast import endpoint
+from flowfast.client import ask
 from flowfast.endpoint import Answer, Endpoint, HttpAddress
 from flowfast.errors import BindError, UsageError
 
@@ -37,8 +38,8 @@ def served():
     """An endpoint with a page that counts how often it is made, and one of 1 MiB."""
     made = []
 
-    def page(accept):
-        made.append(accept)
+    def page(request):
+        made.append(request)
         return Answer.text(f"made {len(made)}")
 
     with Endpoint(
@@ -90,7 +91,21 @@ def test_an_answer_is_made_again_only_when_it_is_old(served):
     get(port, "/page")
     assert len(made) == before + 1
     assert get(port, "/page", Accept="application/openmetrics-text; version=1.0.0")[0] == 200
-    assert made[-1] == endpoint.OPENMETRICS
+    assert made[-1].accept == endpoint.OPENMETRICS
+
+
+def test_a_long_list_comes_in_parts(monkeypatch):
+    """RFC 8288: `Link` says where the next part is; what makes no sense is the first."""
+    monkeypatch.setattr(endpoint, "MAX_ROWS", 3)
+    rows = [{"row": n} for n in range(7)]
+    page = lambda request: Answer.rows(lambda first, limit: rows[first : first + limit], request)  # noqa: E731
+    with Endpoint(HttpAddress("127.0.0.1", 0), {"/rows": page}) as it:
+        parts = [get(it.address.port, f"/rows?first={first}") for first in (0, 3, 6, 7)]
+        assert [json.loads(body) for _, body, _ in parts] == [rows[:3], rows[3:6], rows[6:], []]
+        assert [headers["Link"] for _, _, headers in parts] == ['</rows?first=3>; rel="next"', '</rows?first=6>; rel="next"', None, None]
+        assert ask(it.address, "/rows") == rows
+        for odd in ("-1", "x", "9" * 30, "%C2%B2", ""):
+            assert json.loads(get(it.address.port, f"/rows?first={odd}")[1]) == rows[:3]
 
 
 def test_a_page_that_takes_long_keeps_no_other_waiting():

@@ -24,9 +24,18 @@ def samples(state, family=None):
     }
 
 
-def exporter(address, records, domain=0, **more):
-    known = {"exporter": address, "format": "ipfix", "domain": domain, "datagrams": 1, "records": records, "lost": 0}
-    return known | {"lost_unit": "records", "templates": 1, "last_seen_ns": 0, "clock_ahead_ms": None, "unknown_elements": []} | more
+def series(*by_exporter, by_domain=(), unknown_elements=()):
+    return {
+        "exporters": len(by_exporter),
+        "by_exporter": by_exporter,
+        "by_domain": by_domain,
+        "unknown_elements": unknown_elements,
+    }
+
+
+def exporter(address, records, **more):
+    known = {"exporter": address, "format": "ipfix", "datagrams": 1, "records": records, "templates": 1}
+    return known | {"clock_ahead_ms": None, "clock_told_ns": None} | more
 
 
 def test_the_core_s_counters_are_metrics_and_add_up():
@@ -70,12 +79,23 @@ def test_what_a_target_got():
     assert found[("flowfast_queue_dropped_total", ("stage", "sink parquet:/x"))] == 7
 
 
-def test_domains_workers_and_sessions_of_one_exporter_are_summed():
-    known = [exporter("192.0.2.1", 10, 1, lost=3), exporter("192.0.2.1", 20, 2), exporter("192.0.2.1", 5, 1, lost=4)]
-    found = samples(State(exporters=known))
-    assert found[("flowfast_exporter_flows_total", ("exporter", "192.0.2.1"), ("version", "ipfix"))] == 35
-    assert found[("flowfast_sequence_lost_total", ("exporter", "192.0.2.1"), ("obs_domain_id", "1"), ("unit", "records"))] == 7
-    assert found[("flowfast_templates", ("exporter", "192.0.2.1"))] == 3
+def test_what_exporters_sent():
+    domain = {"exporter": "192.0.2.1", "domain": 1, "lost_unit": "records"}
+    known = series(
+        exporter("192.0.2.1", 35, templates=2, clock_ahead_ms=-250, clock_told_ns=1),
+        exporter("192.0.2.1", 30, format="netflow_v5", clock_ahead_ms=70, clock_told_ns=2),
+        by_domain=[domain | {"lost": 3}, domain | {"lost": 4}, domain | {"lost_unit": "none", "lost": 0}],
+        unknown_elements=[(9, 32001, 2)],
+    )
+    found = samples(State(series=known | {"exporters": 50}))
+    ours = ("exporter", "192.0.2.1")
+    assert found[("flowfast_exporter_flows_total", ours, ("version", "ipfix"))] == 35
+    assert found[("flowfast_exporter_flows_total", ours, ("version", "netflow_v5"))] == 30
+    assert found[("flowfast_sequence_lost_total", ours, ("obs_domain_id", "1"), ("unit", "records"))] == 7
+    assert found[("flowfast_templates", ours)] == 3
+    assert found[("flowfast_export_delay_seconds", ours)] == -0.07, "as the latest message has it"
+    assert found[("flowfast_unknown_elements", ("id", "32001"), ("pen", "9"))] == 2
+    assert (found[("flowfast_exporters",)], found[("flowfast_exporters_without_series",)]) == (50, 49)
 
 
 def test_octets_and_errors_by_exporter():
@@ -88,7 +108,7 @@ def test_octets_and_errors_by_exporter():
         account("192.0.2.9", None, octets_received=7, datagrams_discarded={"unknown_version": 1}),
         account(None, None, octets_received=8, datagrams_discarded={"truncated_receive": 1}),
     ]
-    found = samples(State(exporters=[exporter("192.0.2.1", 10)], accounts=accounts))
+    found = samples(State(series=series(exporter("192.0.2.1", 10)), accounts=accounts))
     octets = {key[1:]: value for key, value in found.items() if key[0] == "flowfast_exporter_bytes_total"}
     assert octets == {
         (("exporter", "192.0.2.1"), ("version", "ipfix")): 500,
@@ -102,29 +122,6 @@ def test_octets_and_errors_by_exporter():
         (("error", "unknown_version"), ("exporter", "")): 1,
         (("error", "truncated_receive"), ("exporter", "")): 1,
     }
-
-
-def test_strangers_cannot_make_labels_without_a_bound():
-    flood = [exporter(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1, n) for n in range(50_000)]
-    domains = [exporter("192.0.2.1", 1_000_000, n) for n in range(50_000)]
-    page = Metrics(lambda: State(exporters=flood + domains)).render()[0].decode()
-    assert page.count("flowfast_exporter_flows_total{") == metrics.MAX_EXPORTERS
-    assert page.count("flowfast_sequence_lost_total{") == metrics.MAX_DOMAINS
-    assert 'flowfast_exporter_flows_total{exporter="192.0.2.1"' in page
-    assert f"flowfast_exporters_without_series {50_001 - metrics.MAX_EXPORTERS}.0" in page
-
-
-def test_a_series_stays_with_its_exporter(monkeypatch):
-    monkeypatch.setattr(metrics, "MAX_EXPORTERS", 2)
-    known = [exporter("192.0.2.1", 10), exporter("192.0.2.2", 20), exporter("192.0.2.3", 5)]
-    state = [State(exporters=known)]
-    its = Metrics(lambda: state[0])
-    shown = lambda: set(re.findall(r'flowfast_exporter_flows_total\{exporter="([^"]*)"', its.render()[0].decode()))  # noqa: E731
-    assert shown() == {"192.0.2.1", "192.0.2.2"}
-    state[0] = State(exporters=[*known[:2], exporter("192.0.2.3", 5000)])
-    assert shown() == {"192.0.2.1", "192.0.2.2"}
-    state[0] = State(exporters=[known[1], exporter("192.0.2.3", 5000)])
-    assert shown() == {"192.0.2.2", "192.0.2.3"}
 
 
 def test_openmetrics_on_request():

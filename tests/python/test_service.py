@@ -22,7 +22,7 @@ class PanickedCollector:
         counters = dict.fromkeys(("templates_new", "collector_down_records", "collector_down_packets"), 0)
         return {"workers": [], "queue_depth": 0, "queue_capacity": 64, **counters}
 
-    def exporters_of_unknown_elements(self):
+    def news_of_unknown_elements(self, limit):
         return []
 
 

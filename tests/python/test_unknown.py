@@ -1,13 +1,15 @@
 """Elements in no registry: noted once per Transport Session, by number (FF-IX-17)."""
 
 import logging
+import time
+from contextlib import closing
 
 import pytest
 from support import send
 
 import flowfast
-from flowfast.metrics import Metrics, State
-from flowfast.unknown import LINES_AT_ONCE, UnknownElements
+from flowfast import _core
+from flowfast.unknown import LINES_AT_ONCE, tell
 from oracle.exporter import Field, ipfix, template, templates
 
 CISCO = Field(32001, 4, 9)
@@ -28,30 +30,46 @@ def told(caplog, monkeypatch):
     return take
 
 
-def row(address, *elements, domain=0):
-    return {"exporter": address, "domain": domain, "unknown_elements": list(elements)}
+@pytest.fixture
+def collector():
+    with closing(_core.Collector([("127.0.0.1", 0, 1, "any")])) as it:
+        it.start()
+        yield it
 
 
-def test_each_is_told_once_per_session(told):
-    """FF-IX-17: another session, domain or exporter is told anew, the same one is not."""
-    unknown = UnknownElements()
-    first = [row("192.0.2.1", (50000, 9, 32001), (50001, 9, 32001)), row("192.0.2.1", (50000, 9, 32001), domain=7)]
-    assert unknown.tell(first)
-    assert told() == [("192.0.2.1", 50000, 0, 9, 32001), ("192.0.2.1", 50001, 0, 9, 32001), ("192.0.2.1", 50000, 7, 9, 32001)]
-    assert unknown.tell([*first, row("192.0.2.2", (50000, 9, 32001), (50000, 0, 30000))])
-    assert told() == [("192.0.2.2", 50000, 0, 9, 32001), ("192.0.2.2", 50000, 0, 0, 30000)]
+def sent(collector, *messages):
+    """Send and wait until what is known of it has been published."""
+    before = collector.stats()["datagrams_received"]
+    send(collector.listeners()[0]["port"], messages)
+    while collector.stats()["datagrams_received"] < before + len(messages):
+        time.sleep(0.01)
+    time.sleep(1.2)  # the list of exporters is published once a second
 
 
-def test_a_flood_of_them_is_told_bit_by_bit(told):
-    unknown = UnknownElements()
-    flood = [row("192.0.2.1", *((1, 9, element) for element in range(2 * LINES_AT_ONCE + 1)))]
-    assert [(unknown.tell(flood), len(told())) for _ in range(4)] == [
-        (False, LINES_AT_ONCE), (False, LINES_AT_ONCE), (True, 1), (True, 0)
-    ]  # fmt: skip
+def test_each_is_told_once_per_session(told, collector):
+    """FF-IX-17: another session or domain is told anew, the same one is not."""
+    known, both = templates(template(256, Field(1, 8), CISCO)), templates(template(257, CISCO, OURS))
+    sent(collector, ipfix(known), ipfix(known), ipfix(known, domain=7))
+    tell(collector.news_of_unknown_elements(10))
+    first = told()
+    assert sorted((domain, pen, element) for _, _, domain, pen, element in first) == [(1, 9, 32001), (7, 9, 32001)]
+    assert {(address, port) for address, port, *_ in first} == {("127.0.0.1", first[0][1])}
+    sent(collector, ipfix(both))
+    tell(collector.news_of_unknown_elements(10))
+    assert sorted(each[2:] for each in told()) == [(1, 0, 30000), (1, 9, 32001)]
+    assert collector.news_of_unknown_elements(10) == []
+
+
+def test_a_flood_of_them_is_told_bit_by_bit(collector):
+    flood = template(256, *(Field(element, 1, 9999) for element in range(2 * LINES_AT_ONCE + 1)))
+    sent(collector, ipfix(templates(flood)))
+    news = [collector.news_of_unknown_elements(LINES_AT_ONCE) for _ in range(4)]
+    assert [len(each) for each in news] == [LINES_AT_ONCE, LINES_AT_ONCE, 1, 0]
+    assert len({each for some in news for each in some}) == 2 * LINES_AT_ONCE + 1
 
 
 def test_a_collector_notes_pen_and_id():
-    """FF-IX-17: once per session, however often its templates come and however many have the element; with pen and id as labels."""
+    """FF-IX-17: once per session, however often its templates come and however many have the element; counted by pen and id."""
     known, both = template(256, Field(1, 8), CISCO), template(257, CISCO, OURS, Field(2, 8))
     with flowfast.listen("udp://127.0.0.1:0") as flows:
         port = flows.listeners()[0]["port"]
@@ -62,6 +80,5 @@ def test_a_collector_notes_pen_and_id():
         noted = sorted((pen, element) for each in flows.exporters() for _, pen, element in each["unknown_elements"])
         # `send` has a socket, and so a port, of its own each time.
         assert noted == [(0, 30000), (9, 32001), (9, 32001)]
-        page = Metrics(lambda: State(exporters=flows.exporters())).render()[0].decode()
-    assert 'flowfast_unknown_elements{id="32001",pen="9"} 2.0' in page
-    assert 'flowfast_unknown_elements{id="30000",pen="0"} 1.0' in page
+        series = flows._collector.series(1, 1, 10)
+    assert series["unknown_elements"] == [(9, 32001, 2), (0, 30000, 1)]

@@ -100,6 +100,51 @@ def watching(pid: int, *, every_s: float, health: str | None = None) -> Iterator
         watch.stop()
 
 
+@contextmanager
+def limited_to(processors: float, pid: int) -> Iterator[bool]:
+    """Give a process no more than so much processor time for as long as the block runs; False if this machine does not let us.
+
+    For that it is in a control group of its own (cgroups v1 or v2): where sender and receiver share the processors, only so can one offer
+    the other many times what it takes.
+    """
+    home, group = _cpu_groups(pid)
+    try:
+        group.mkdir()
+    except OSError:
+        yield False
+        return
+    try:
+        yield _limit(group, processors, pid)
+    finally:
+        members = group / "cgroup.procs"
+        for each in members.read_text().split() if members.exists() else ():
+            (home / "cgroup.procs").write_text(each)
+        group.rmdir()
+
+
+def _cpu_groups(pid: int) -> tuple[Path, Path]:
+    """The control group that shares out processor time to a process, and one for it alone."""
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    paths = {controllers: path for _, controllers, path in (line.split(":", 2) for line in lines)}
+    controllers = next((each for each in paths if "cpu" in each.split(",")), "")  # of v2 none is named
+    root = Path("/sys/fs/cgroup", controllers)
+    return root / paths.get(controllers, "/").lstrip("/"), root / f"flowfast-trial-{pid}"
+
+
+def _limit(group: Path, processors: float, pid: int) -> bool:
+    quota_us, period_us = round(processors * 100_000), 100_000
+    limits = {"cpu.cfs_period_us": f"{period_us}", "cpu.cfs_quota_us": f"{quota_us}", "cpu.max": f"{quota_us} {period_us}"}
+    offered = [name for name in limits if (group / name).exists()]
+    try:
+        for name in offered:
+            (group / name).write_text(limits[name])
+        if offered:
+            (group / "cgroup.procs").write_text(str(pid))
+    except OSError:
+        return False
+    return bool(offered)
+
+
 def get(address: str, page: str) -> tuple[int, bytes]:
     """A page of a collector: its status and content. Raises OSError if there is no answer."""
     connection = http.client.HTTPConnection(address, timeout=120)

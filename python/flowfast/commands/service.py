@@ -4,20 +4,19 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flowfast import _core, logs, reload
+from flowfast import _core, logs, reload, unknown
 from flowfast.commands.targets import open_runner
 from flowfast.commands.upkeep import Upkeep
 from flowfast.config import Settings
 from flowfast.counters import Snapshot, Stats
-from flowfast.endpoint import Answer, Page
+from flowfast.endpoint import Answer, Page, Request
 from flowfast.errors import FlowfastError, reason
 from flowfast.journal import Journal
-from flowfast.metrics import Metrics, State
+from flowfast.metrics import MAX_DOMAINS, MAX_EXPORTERS, MAX_UNKNOWN_ELEMENTS, Metrics, State
 from flowfast.pipeline import Pipeline, SinkRunner
-from flowfast.progress import Progress
+from flowfast.progress import Progress, RunningTime
 from flowfast.sinks import Account
 from flowfast.units import plural
-from flowfast.unknown import UnknownElements
 
 
 class Service:
@@ -41,20 +40,21 @@ class Service:
         self.runners = list(runners)
         self.accounts: list[Account] = [runner.account for runner in runners]
         self._pipeline: Pipeline | None = None
-        self._progress = Progress()
+        self._clock = RunningTime()
+        self._progress = Progress(self._clock.now_s)
         self._metrics = Metrics(self.state)
         self._started_s = 0.0
         self._reloaded_s = time.time()
         self._reload_failed = False
         self.stopping = False
         self._panics_told = 0
-        self._unknown = UnknownElements()
         self._templates_looked_at: int | None = None
         self._missed_told: dict[str, int] = {}
 
     def start(self) -> None:
         """Begin to receive."""
         self.collector.start()
+        self._clock.start()
         self._started_s = time.time()
 
     def run(self, on_tick: Callable[[], None]) -> bool:
@@ -152,8 +152,11 @@ class Service:
 
     def _tell_unknown(self, templates: int) -> None:
         """Log elements that no registry knows, when there are templates that have not been looked at."""
-        if templates != self._templates_looked_at and self._unknown.tell(self.collector.exporters_of_unknown_elements()):
-            self._templates_looked_at = templates
+        if templates != self._templates_looked_at:
+            news = self.collector.news_of_unknown_elements(unknown.LINES_AT_ONCE)
+            unknown.tell(news)
+            if len(news) < unknown.LINES_AT_ONCE:
+                self._templates_looked_at = templates
 
     def _tell_missed(self, stats: Stats) -> None:
         """Log what exporters sent while no collector ran: their first datagrams after a restart tell."""
@@ -187,7 +190,7 @@ class Service:
         return State(
             stats=self.collector.stats(),
             listeners=self.collector.listeners(),
-            exporters=self.collector.exporters(),
+            series=self.collector.series(MAX_EXPORTERS, MAX_DOMAINS, MAX_UNKNOWN_ELEMENTS),
             accounts=self.collector.accounts(),
             runners=list(self.runners),
             ready=not self.not_ready(),
@@ -203,10 +206,10 @@ class Service:
     def pages(self) -> dict[str, Page]:
         """What is served over HTTP."""
 
-        def metrics(accept: str) -> Answer:
-            return Answer(*self._metrics.render(accept))
+        def metrics(request: Request) -> Answer:
+            return Answer(*self._metrics.render(request.accept))
 
-        def healthy(_: str) -> Answer:
+        def healthy(_: Request) -> Answer:
             return _verdict([f"{part} is stuck" for part in self.stuck])
 
         return {
@@ -214,8 +217,8 @@ class Service:
             "/healthz": healthy,
             "/__health": healthy,  # goflow2's name
             "/readyz": lambda _: _verdict(self.not_ready()),
-            "/exporters": lambda _: Answer.json(self.collector.exporters()),
-            "/templates": lambda _: Answer.json(self.collector.templates()),
+            "/exporters": lambda request: Answer.rows(self.collector.exporters, request),
+            "/templates": lambda request: Answer.rows(self.collector.templates, request),
             "/stats": lambda _: Answer.json(self._stats()),
         }
 

@@ -1,6 +1,7 @@
 //! Listeners, their workers, and the consumer's view of both.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ use crate::net::socket::{self, DEFAULT_RCVBUF};
 use crate::net::steer::worker_of;
 use crate::queue::WhenFull;
 use crate::replay::read_datagrams;
+use crate::series::{Holders, Room, Series};
+use crate::unknown::{Told, UnknownElement};
 use crate::worker::{ListenFormat, Worker};
 
 /// Longest wait of a worker for a datagram: how late it can see a stop, the end of an interval, or an old batch.
@@ -105,6 +108,8 @@ pub struct Collector {
     consumer: Consumer,
     state_faults: Vec<(String, String)>,
     recalled_until_ns: Option<i64>,
+    holders: Mutex<Holders>,
+    told: Mutex<Told>,
     /// Bound, and not yet started.
     waiting: Mutex<Vec<Worker>>,
 }
@@ -169,6 +174,8 @@ impl Collector {
             consumer,
             state_faults,
             recalled_until_ns,
+            holders: Mutex::default(),
+            told: Mutex::default(),
             waiting: Mutex::new(waiting),
         })
     }
@@ -234,7 +241,7 @@ impl Collector {
 
     /// All workers have stopped, and every event has been taken.
     pub fn finished(&self) -> bool {
-        self.waiting().is_empty() && self.consumer.finished()
+        lock(&self.waiting).is_empty() && self.consumer.finished()
     }
 
     /// Stops without a consumer: what it has not taken is dropped and counted. Idempotent.
@@ -253,14 +260,23 @@ impl Collector {
         self.consumer.worker_counters(worker)
     }
 
-    /// What each Exporter and Observation Domain sent.
-    pub fn exporters(&self) -> Vec<ExporterSummary> {
-        self.consumer.exporters()
+    /// What each Exporter and Observation Domain sent: those at these places of the list, which is ordered by address.
+    pub fn exporters(&self, places: Range<usize>) -> Vec<ExporterSummary> {
+        self.consumer.exporters(places)
     }
 
-    /// Those of [`Self::exporters`] that use elements which are in no registry: few, however many exporters there are.
-    pub fn exporters_of_unknown_elements(&self) -> Vec<ExporterSummary> {
-        (self.consumer).exporters_that(|exporter| !exporter.unknown_elements.is_empty())
+    /// What a metrics page says of them, as far as there is room. Who has had series keeps them.
+    pub fn series(&self, room: Room) -> Series {
+        let lists = self.consumer.exporter_lists();
+        let known = lists.iter().flat_map(|list| list.iter());
+        lock(&self.holders).series(known, room)
+    }
+
+    /// Elements in no registry that this has not told before, `limit` at most.
+    pub fn news_of_unknown_elements(&self, limit: usize) -> Vec<UnknownElement> {
+        let lists = self.consumer.exporter_lists();
+        let known = lists.iter().flat_map(|list| list.iter());
+        lock(&self.told).news(known, limit)
     }
 
     /// How many [`Self::exporters`] tells of, without making the list.
@@ -268,11 +284,10 @@ impl Collector {
         self.consumer.exporter_count()
     }
 
-    /// Templates that the workers know, as of now; of a worker that does not answer for half a second, as of when it last did.
-    pub fn templates(&self) -> Vec<TemplateSummary> {
-        let by_worker = self.consumer.templates(MAX_TEMPLATES_WAIT);
-        let all = by_worker.iter().flat_map(|list| list.iter().cloned());
-        all.collect()
+    /// Templates that the workers know, as of now; of a worker that does not answer for half a second, as of when it last did. Those at
+    /// these places of the list, which is ordered by address.
+    pub fn templates(&self, places: Range<usize>) -> Vec<TemplateSummary> {
+        self.consumer.templates(MAX_TEMPLATES_WAIT, places)
     }
 
     /// Datagrams that decoders panicked on, a few of each worker.
@@ -290,13 +305,13 @@ impl Collector {
         self.consumer.queue_depth()
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Worker>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn take_waiting(&self) -> Vec<Worker> {
-        std::mem::take(&mut *self.waiting())
+        std::mem::take(&mut *lock(&self.waiting))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Collector {

@@ -1,5 +1,6 @@
 //! The consumer's side of the workers: events, counters, and the end.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -147,20 +148,18 @@ impl Consumer {
         snapshot.unwrap_or_default().counters()
     }
 
-    /// What each Exporter and Observation Domain sent, as of a second ago; exact once the workers have stopped.
-    pub(crate) fn exporters(&self) -> Vec<ExporterSummary> {
-        self.exporters_that(|_| true)
+    /// What each Exporter and Observation Domain sent, as of a second ago, or one for each 10,000 that a worker knows; exact once the workers
+    /// have stopped.
+    /// In an order that stays, those at these places.
+    pub(crate) fn exporters(&self, places: Range<usize>) -> Vec<ExporterSummary> {
+        let order = |each: &ExporterSummary| (each.exporter, each.domain, each.format);
+        page(&self.exporter_lists(), places, order)
     }
 
-    /// Those of [`Self::exporters`] that are wanted: the others are not copied.
-    pub(crate) fn exporters_that(
-        &self,
-        are_wanted: impl Fn(&ExporterSummary) -> bool,
-    ) -> Vec<ExporterSummary> {
+    /// The same of each worker, as it published them.
+    pub(crate) fn exporter_lists(&self) -> Vec<Arc<[ExporterSummary]>> {
         let published = |board: &Arc<Board>| Arc::clone(&board.exporters());
-        let lists: Vec<_> = self.boards.iter().map(published).collect();
-        let all = lists.iter().flat_map(|list| list.iter());
-        all.filter(|each| are_wanted(each)).cloned().collect()
+        self.boards.iter().map(published).collect()
     }
 
     /// How many [`Self::exporters`] tells of, without making the list.
@@ -171,12 +170,21 @@ impl Consumer {
             .sum()
     }
 
-    /// Templates that each worker knows, as of now; of one that does not answer within `timeout`, as of when it last did.
-    pub(crate) fn templates(&self, timeout: Duration) -> Vec<Arc<[TemplateSummary]>> {
+    /// Templates that the workers know, as of now; of one that does not answer within `timeout`, as of when it last did. In an order that
+    /// stays, those at these places.
+    pub(crate) fn templates(
+        &self,
+        timeout: Duration,
+        places: Range<usize>,
+    ) -> Vec<TemplateSummary> {
         let deadline = Instant::now() + timeout;
         self.boards.iter().for_each(|board| board.want_templates());
         let boards = self.boards.iter();
-        boards.map(|board| board.templates_by(deadline)).collect()
+        let lists: Vec<_> = boards.map(|board| board.templates_by(deadline)).collect();
+        page(&lists, places, |each| {
+            let session = (each.exporter, each.local_port, each.exporter_port);
+            (session, each.domain, each.template_id)
+        })
     }
 
     /// Datagrams that decoders panicked on, a few of each worker.
@@ -198,4 +206,16 @@ impl Consumer {
     pub(crate) fn queue_depth(&self) -> (usize, usize) {
         (self.inbox.depth(), self.inbox.capacity())
     }
+}
+
+/// What stands at these places of all lists together, in order.
+fn page<T: Clone, K: Ord>(
+    lists: &[Arc<[T]>],
+    places: Range<usize>,
+    order: impl Fn(&T) -> K,
+) -> Vec<T> {
+    let mut all: Vec<&T> = lists.iter().flat_map(|list| list.iter()).collect();
+    all.sort_unstable_by_key(|each| order(each));
+    let page = all.into_iter().skip(places.start).take(places.len());
+    page.cloned().collect()
 }

@@ -31,8 +31,9 @@ const MEASURE_EVERY_OCTETS: usize = 1 << 20;
 /// How often counters are published at most.
 const PUBLISH_EVERY_NS: i64 = 100_000_000;
 
-/// How often the list of Exporters is published at most: it is longer than the counters.
+/// How often the list of Exporters is published at most, for each so many: it is longer than the counters, and in a flood very long.
 const PUBLISH_EXPORTERS_EVERY_NS: i64 = NS_PER_S;
+const EXPORTERS_PUBLISHED_TOGETHER: usize = 10_000;
 
 /// Rows of a batch, unless told otherwise: columns so long stay in a second-level cache (docs/decisions/0013-kernels.md).
 pub const BATCH_ROWS: usize = 16_384;
@@ -371,11 +372,10 @@ impl Lane {
         self.published_ns = now_ns;
         *self.board.snapshot() = self.snapshot();
         self.board.publish_templates(|| self.decoder.templates());
-        if has_passed(
-            self.exporters_published_ns,
-            now_ns,
-            PUBLISH_EXPORTERS_EVERY_NS,
-        ) {
+        let exporters = self.decoder.exporter_count();
+        let parts = exporters.div_ceil(EXPORTERS_PUBLISHED_TOGETHER).max(1) as i64;
+        let pause_ns = parts * PUBLISH_EXPORTERS_EVERY_NS;
+        if has_passed(self.exporters_published_ns, now_ns, pause_ns) {
             self.exporters_published_ns = now_ns;
             self.publish_exporters();
             if self.records_pending() == 0 {

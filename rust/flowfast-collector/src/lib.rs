@@ -23,6 +23,8 @@ mod payload;
 mod pcap;
 mod queue;
 mod replay;
+mod series;
+mod unknown;
 mod worker;
 
 pub use collector::{Collector, CollectorOptions, Inherited, Listen, Listener};
@@ -34,4 +36,6 @@ pub use lane::{BATCH_ROWS, Batching};
 pub use metrics::{Counters, FatalDatagram};
 pub use queue::WhenFull;
 pub use replay::{Replay, ReplayOptions};
+pub use series::{DomainSeries, ExporterSeries, Room, Series};
+pub use unknown::UnknownElement;
 pub use worker::ListenFormat;

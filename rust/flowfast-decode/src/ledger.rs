@@ -1,6 +1,6 @@
 //! The ledger: what became of every datagram and record, by Exporter and Observation Domain (architecture section 7).
 //!
-//! Accounts only grow, and are bounded: beyond the bound the one silent longest is closed, and what it says goes to nobody's account,
+//! Accounts only grow, and are bounded: beyond the bound those neglected most are closed, and what they say goes to nobody's account,
 //! which also has what belongs to no Exporter. So the sum over all accounts is always the sum over all datagrams. A ledger row is what
 //! an account grew by since the last rows were written.
 
@@ -21,6 +21,7 @@ use crate::convert::timestamp;
 use crate::error::{DecodeError, RecordLoss, SetLoss};
 use crate::schema::with_semantic;
 use crate::template::domain::{Domain, DomainKey};
+use crate::template::neglect::{most_neglected, neglect};
 
 /// Declares the counters of an account once; the names are those of `Stats` and of the collector's counters.
 macro_rules! counts {
@@ -189,7 +190,15 @@ struct Account {
     written: Counts,
     /// Records of the present interval that found the queue full.
     missing: i64,
+    first_seen_ns: i64,
     last_seen_ns: i64,
+}
+
+impl Account {
+    /// What is most neglected is closed first.
+    fn neglect(&self, now_ns: i64) -> f64 {
+        neglect(self.first_seen_ns, self.last_seen_ns, now_ns)
+    }
 }
 
 /// All accounts of one decoder.
@@ -227,7 +236,7 @@ impl Ledger {
             Some(account) if account.party == party => Some(hint),
             _ => self.index.get(&party).copied(),
         };
-        let account = found.unwrap_or_else(|| self.insert(party));
+        let account = found.unwrap_or_else(|| self.insert(party, now_ns));
         self.accounts[account].last_seen_ns = now_ns;
         account
     }
@@ -365,42 +374,51 @@ impl Ledger {
         sum
     }
 
-    fn insert(&mut self, party: Party) -> usize {
+    fn insert(&mut self, party: Party, now_ns: i64) -> usize {
         if self.index.len() >= self.limit {
-            self.close_oldest();
+            self.close_neglected(now_ns);
         }
         let account = self.free.pop().unwrap_or_else(|| {
             self.accounts.push(Account::default());
             self.accounts.len() - 1
         });
         self.accounts[account].party = party;
+        self.accounts[account].first_seen_ns = now_ns;
         self.index.insert(party, account);
         account
     }
 
-    /// Closes the sixteenth part of the accounts that was silent longest: so the cost of looking for it is shared. What they say is
-    /// nobody's from now on.
-    fn close_oldest(&mut self) {
-        let mut ages: Vec<(i64, usize)> = self
-            .index
-            .values()
-            .map(|&account| (self.accounts[account].last_seen_ns, account))
+    /// Closes the sixteenth part of the accounts, those that are neglected most. What they say is nobody's from now on.
+    fn close_neglected(&mut self, now_ns: i64) {
+        let open = || {
+            self.index
+                .values()
+                .map(|&account| (account, &self.accounts[account]))
+        };
+        let mut neglects: Vec<f64> = open().map(|(_, known)| known.neglect(now_ns)).collect();
+        let Some((count, horizon)) = most_neglected(&mut neglects) else {
+            return;
+        };
+        let closing: Vec<usize> = open()
+            .filter(|(_, known)| known.neglect(now_ns) >= horizon)
+            .map(|(account, _)| account)
+            .take(count)
             .collect();
-        let quota = ages.len() / 16 + 1;
-        ages.select_nth_unstable(quota - 1);
-        for &(_, account) in &ages[..quota] {
+        for account in closing {
             let closed = std::mem::take(&mut self.accounts[account]);
             self.index.remove(&closed.party);
             self.free.push(account);
             self.closed += 1;
-            self.pending.retain(|&other| other != account);
             let nobody = &mut self.accounts[NOBODY];
-            if nobody.total.records_pending == 0 && closed.total.records_pending != 0 {
-                self.pending.push(NOBODY);
-            }
             nobody.total.add(&closed.total);
             nobody.written.add(&closed.written);
             nobody.missing += closed.missing;
+        }
+        let has_pending = |account: usize| self.accounts[account].total.records_pending != 0;
+        self.pending
+            .retain(|&account| account != NOBODY && has_pending(account));
+        if has_pending(NOBODY) {
+            self.pending.push(NOBODY);
         }
     }
 }

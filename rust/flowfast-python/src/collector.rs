@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use flowfast_collector::{
     BATCH_ROWS, CollectorOptions, FatalDatagram, Inherited, JournalOptions, Listen, ListenFormat,
-    WhenFull,
+    Room, UnknownElement, WhenFull,
 };
 use flowfast_decode::DecoderOptions;
 use pyo3::exceptions::PyValueError;
@@ -16,7 +17,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::errors::start_error;
 use crate::options::{admit, batching, decoder_options, set_limits};
-use crate::stats::{accounts_list, counters_dict, exporters_list};
+use crate::stats::{accounts_list, counters_dict, exporters_list, series_dict};
 use crate::templates::template_dict;
 use crate::wait;
 
@@ -221,13 +222,56 @@ impl Collector {
         Ok(dict)
     }
 
-    fn exporters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        exporters_list(py, &self.0.exporters())
+    /// Ordered by address: `limit` rows (None: all) from the one at index `first` on.
+    #[pyo3(signature = (first=0, limit=None))]
+    fn exporters<'py>(
+        &self,
+        py: Python<'py>,
+        first: usize,
+        limit: Option<usize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let exporters = py.detach(|| self.0.exporters(places(first, limit)));
+        exporters_list(py, &exporters)
     }
 
-    /// Those of `exporters` that use elements which are in no registry.
-    fn exporters_of_unknown_elements<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        exporters_list(py, &self.0.exporters_of_unknown_elements())
+    /// What a metrics page says of exporters, where there is room for so many exporters, Observation Domains, and elements in no registry:
+    /// `exporters` (how many are known), and lists: `by_exporter`, `by_domain`, `unknown_elements` (pen, id, how many sessions have it).
+    /// Who has had series keeps them.
+    fn series<'py>(
+        &self,
+        py: Python<'py>,
+        exporters: usize,
+        domains: usize,
+        elements: usize,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let room = Room {
+            exporters,
+            domains,
+            elements,
+        };
+        let series = py.detach(|| self.0.series(room));
+        series_dict(py, &series)
+    }
+
+    /// (exporter, port, Observation Domain, pen, id) of elements in no registry that this has not told before, `limit` at most.
+    fn news_of_unknown_elements(
+        &self,
+        py: Python<'_>,
+        limit: usize,
+    ) -> Vec<(String, u16, u32, u32, u32)> {
+        let news = py.detach(|| self.0.news_of_unknown_elements(limit));
+        let told = |each: UnknownElement| {
+            let exporter = each.exporter.to_string();
+            let element = each.element;
+            (
+                exporter,
+                each.exporter_port,
+                each.domain,
+                element.pen,
+                element.id,
+            )
+        };
+        news.into_iter().map(told).collect()
     }
 
     /// How many `exporters` has; cheap, however many they are.
@@ -235,9 +279,16 @@ impl Collector {
         self.0.exporter_count()
     }
 
-    /// One dictionary a template that the workers know, as `known_templates` gives them.
-    fn templates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let templates = py.detach(|| self.0.templates());
+    /// One dictionary a template that the workers know, as `known_templates` gives them; ordered by address, `limit` of them (None: all)
+    /// from the one at index `first` on.
+    #[pyo3(signature = (first=0, limit=None))]
+    fn templates<'py>(
+        &self,
+        py: Python<'py>,
+        first: usize,
+        limit: Option<usize>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let templates = py.detach(|| self.0.templates(places(first, limit)));
         let list = PyList::empty(py);
         for template in &templates {
             list.append(template_dict(py, template)?)?;
@@ -261,13 +312,19 @@ impl Collector {
 
     /// What became of what each Exporter sent, as the ledger has it: `exporter`, `format` and `domain` (all None: nobody's), `counters`.
     fn accounts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        accounts_list(py, &self.0.accounts())
+        let accounts = py.detach(|| self.0.accounts());
+        accounts_list(py, &accounts)
     }
 
     /// Stop without waiting for a consumer: queued batches are dropped and counted. Idempotent; frees sockets and threads.
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }
+}
+
+/// `limit` places of a list, or all, from one on.
+fn places(first: usize, limit: Option<usize>) -> Range<usize> {
+    first..limit.map_or(usize::MAX, |limit| first.saturating_add(limit))
 }
 
 fn listener((address, port, workers, format): &(String, u16, usize, String)) -> PyResult<Listen> {

@@ -1,6 +1,6 @@
 //! Counters and Exporters as dictionaries.
 
-use flowfast_collector::Counters;
+use flowfast_collector::{Counters, Series};
 use flowfast_decode::{AccountSummary, ExporterReport, ExporterSummary, SampleTotals};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
@@ -98,6 +98,39 @@ pub(crate) fn exporters_list<'py>(
         list.append(dict)?;
     }
     Ok(list)
+}
+
+/// What a metrics page says of exporters.
+pub(crate) fn series_dict<'py>(py: Python<'py>, series: &Series) -> PyResult<Bound<'py, PyDict>> {
+    let (by_exporter, by_domain) = (PyList::empty(py), PyList::empty(py));
+    for each in &series.by_exporter {
+        let dict = PyDict::new(py);
+        set_shared(&dict, "exporter", each.exporter.to_string())?;
+        set_shared(&dict, "format", PyString::intern(py, each.format))?;
+        set_shared(&dict, "datagrams", each.datagrams)?;
+        set_shared(&dict, "records", each.records)?;
+        set_shared(&dict, "templates", each.templates)?;
+        let (clock_ahead_ms, told_ns) = each.clock_ahead.unzip();
+        set_shared(&dict, "clock_ahead_ms", clock_ahead_ms)?;
+        set_shared(&dict, "clock_told_ns", told_ns)?;
+        by_exporter.append(dict)?;
+    }
+    for each in &series.by_domain {
+        let dict = PyDict::new(py);
+        set_shared(&dict, "exporter", each.exporter.to_string())?;
+        set_shared(&dict, "domain", each.domain)?;
+        set_shared(&dict, "lost_unit", PyString::intern(py, each.lost_unit))?;
+        set_shared(&dict, "lost", each.lost)?;
+        by_domain.append(dict)?;
+    }
+    let unknown = series.unknown_elements.iter();
+    let unknown = unknown.map(|(element, sessions)| (element.pen, element.id, *sessions));
+    let dict = PyDict::new(py);
+    dict.set_item("exporters", series.exporters)?;
+    dict.set_item("by_exporter", by_exporter)?;
+    dict.set_item("by_domain", by_domain)?;
+    dict.set_item("unknown_elements", unknown.collect::<Vec<_>>())?;
+    Ok(dict)
 }
 
 /// Sets an item whose key is one string for all dictionaries.

@@ -41,7 +41,8 @@ pub struct ReplayOptions {
     pub workers: usize,
     /// Flushes (each up to one batch a table) that the queue holds. It never drops, it makes the reader wait.
     pub queue_batches: usize,
-    /// Where to write the data sets that no template came for, as a capture of their own; None: they are discarded. For one worker.
+    /// Where to write the data sets that no template came for, as a capture of their own; None: they are discarded. For one worker. With
+    /// it the files before the last only explain that one: of other exporters nothing is learnt from them.
     pub late: Option<PathBuf>,
 }
 
@@ -57,6 +58,8 @@ struct Waiting {
     inputs: Vec<Input>,
     ports: Vec<u16>,
     lanes: Vec<Lane>,
+    /// The last file is what the others are to explain.
+    explains: bool,
 }
 
 impl Replay {
@@ -87,6 +90,7 @@ impl Replay {
             inputs,
             ports: options.ports.clone(),
             lanes,
+            explains: options.late.is_some(),
         };
         Ok(Self {
             consumer,
@@ -104,6 +108,7 @@ impl Replay {
             inputs,
             ports,
             mut lanes,
+            explains,
         }) = self.waiting().take()
         else {
             return Ok(());
@@ -117,9 +122,13 @@ impl Replay {
         };
         let control = Arc::clone(&self.consumer.control);
         let progress = Arc::clone(&self.progress);
-        let reader = Reader::new(inputs, ports, dispatch, control, progress);
-        self.consumer
-            .spawn("flowfast-reader".to_owned(), || reader.run())
+        let mut reader = Reader::new(inputs, ports, dispatch, control, progress);
+        self.consumer.spawn("flowfast-reader".to_owned(), move || {
+            if explains {
+                reader.learn_for_the_last();
+            }
+            reader.run();
+        })
     }
 
     /// The next event; None after `timeout`, or at once when all is read and nothing is left.
@@ -181,7 +190,7 @@ impl Replay {
 
     /// What each Exporter and Observation Domain sent.
     pub fn exporters(&self) -> Vec<ExporterSummary> {
-        self.consumer.exporters()
+        self.consumer.exporters(0..usize::MAX)
     }
 
     /// What became of what each Exporter sent.

@@ -45,12 +45,16 @@ impl Drop for TemporaryFile {
 
 /// An IPv4 packet with a UDP datagram.
 fn packet(source: Ipv4Addr, port: u16, payload: &[u8]) -> Vec<u8> {
+    packet_to(Ipv4Addr::LOCALHOST, source, port, payload)
+}
+
+fn packet_to(target: Ipv4Addr, source: Ipv4Addr, port: u16, payload: &[u8]) -> Vec<u8> {
     let udp_length = 8 + payload.len() as u16;
     let mut packet = vec![0x45, 0];
     packet.extend((20 + udp_length).to_be_bytes());
     packet.extend([0, 0, 0, 0, 64, 17, 0, 0]);
     packet.extend(source.octets());
-    packet.extend([127, 0, 0, 1]);
+    packet.extend(target.octets());
     packet.extend(50_000_u16.to_be_bytes());
     packet.extend(port.to_be_bytes());
     packet.extend(udp_length.to_be_bytes());
@@ -346,4 +350,46 @@ fn closing_ends_the_reading_and_counts_what_nobody_took() {
         assert_eq!(counters.total("records_queued"), 10);
         assert!(counters.total("packets_read") < 50_000);
     }
+}
+
+/// An IPFIX message with one set.
+fn ipfix(set_id: u16, body: &[u8]) -> Vec<u8> {
+    let mut message = 10_u16.to_be_bytes().to_vec();
+    message.extend((20 + body.len() as u16).to_be_bytes());
+    message.extend([0; 12]);
+    message.extend(set_id.to_be_bytes());
+    message.extend((4 + body.len() as u16).to_be_bytes());
+    [&message, body].concat()
+}
+
+#[test]
+fn of_late_sets_only_their_exporters_templates_are_learnt() {
+    // The templates of a thousand exporters, as a journal keeps them, and late sets of two: one of them has a template now.
+    let teaches = Ipv4Addr::new(192, 0, 0, 8);
+    let exporter = |n: u32| Ipv4Addr::from_bits(0x0a00_0000 + n);
+    let template = ipfix(2, &[1, 0, 0, 1, 0, 1, 0, 8]);
+    let lessons: Vec<_> = (0..1000)
+        .map(|n| (0, packet_to(teaches, exporter(n), 4739, &template)))
+        .collect();
+    let data = ipfix(256, &7_u64.to_be_bytes());
+    let late: Vec<_> = [7, 2000]
+        .map(|n| (SECOND_NS, packet(exporter(n), 4739, &data)))
+        .into();
+    let (lessons, late) = (
+        TemporaryFile::new("lessons", &file(&lessons)),
+        TemporaryFile::new("late", &file(&late)),
+    );
+    let left = TemporaryFile::new("left", b"");
+    let (replay, batches, _) = run(&ReplayOptions {
+        late: Some(left.0.clone()),
+        ..options(vec![lessons.path(), late.path()])
+    });
+    let counters = replay.counters();
+    assert_eq!(counters.total("packets_learnt"), 1);
+    assert_eq!(numbers(&batches), [7]);
+    assert_eq!(counters.total("sets_late"), 1);
+    assert!(
+        fs::read(&left.0).unwrap().len() > data.len(),
+        "and it is kept"
+    );
 }

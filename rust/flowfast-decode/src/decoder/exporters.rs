@@ -208,7 +208,7 @@ impl Decoder {
     pub(super) fn evict_domains(&mut self) {
         // Staged rows still read the state of their domain.
         self.transpose_all();
-        for (domain, plans) in self.domains.evict_oldest() {
+        for (domain, plans) in self.domains.evict(self.now_ns) {
             self.stats.warn(Warning::ExporterEvicted);
             self.templates -= plans.len();
             self.options_octets -= domain.options.octets();

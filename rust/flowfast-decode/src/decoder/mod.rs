@@ -270,11 +270,11 @@ impl Decoder {
             self.forget_derived_plans();
             self.drop_unused_plans();
         }
-        if self.templates > self.limits.templates
-            || self.plans.fields() > self.limits.template_fields
-            || std::mem::take(&mut self.needs_domains)
-        {
-            // FF-TL-14: no domain may hold more than a small part, so those that are silent go.
+        if self.has_too_many_templates() {
+            self.evict_templates();
+        }
+        // What waits refers to plans as well.
+        if self.has_too_many_templates() || std::mem::take(&mut self.needs_domains) {
             self.evict_domains();
             self.drop_unused_plans();
         }

@@ -255,16 +255,32 @@ impl Decoder {
                 self.plans.release(before);
             }
         }
-        self.templates -= evicted.len();
-        self.stats.warnings[Warning::TemplateEvicted as usize] += evicted.len() as u64;
-        evicted
-            .into_iter()
-            .for_each(|plan| self.plans.release(plan));
         let is_new = stored != Stored::Refreshed;
         if is_new && let Some(definition) = self.plans.definition(plan) {
             domain.note_unknown(session, definition);
         }
         self.stats.templates_new += u64::from(is_new && counts);
+        self.count_evicted(evicted);
         is_new
+    }
+
+    /// Whether all domains together hold more than they may (FF-TL-14).
+    pub(super) fn has_too_many_templates(&self) -> bool {
+        self.templates > self.limits.templates || self.plans.fields() > self.limits.template_fields
+    }
+
+    /// Forgets those templates that are neglected most: a flood pays with its own, in however many domains they are.
+    pub(super) fn evict_templates(&mut self) {
+        let evicted = self.domains.evict_templates(self.now_ns);
+        self.count_evicted(evicted);
+        self.drop_unused_plans();
+    }
+
+    fn count_evicted(&mut self, evicted: Vec<PlanId>) {
+        self.templates -= evicted.len();
+        self.stats.warnings[Warning::TemplateEvicted as usize] += evicted.len() as u64;
+        evicted
+            .into_iter()
+            .for_each(|plan| self.plans.release(plan));
     }
 }

@@ -76,6 +76,33 @@ fn accounts_are_bounded_and_nothing_is_forgotten() {
 }
 
 #[test]
+fn a_flood_closes_no_account_of_one_heard_before() {
+    // FF-SEC-04, FF-RB-04: silent during the flood, it is not among the first; and what is pending is handed over once, whoever has it.
+    let mut ledger = Ledger::new(100);
+    const S: i64 = 1_000_000_000;
+    for minute in 0..=60 {
+        let account = ledger.open(party(0), NOBODY, minute * 60 * S);
+        ledger.decoded(account, 1);
+    }
+    for n in 1..10_000 {
+        let account = ledger.open(party(n), NOBODY, 3600 * S + i64::from(n) * S / 100);
+        ledger.decoded(account, 1);
+    }
+    ledger.hand_over(Ok(()));
+    let known = ledger.accounts();
+    let old = known.iter().find(|each| each.domain == Some(0)).unwrap();
+    let queued = |account: &AccountSummary| -> i64 {
+        let mut entries = account.entries.iter();
+        entries
+            .find(|entry| entry.counter == "records_queued")
+            .map_or(0, |entry| entry.count)
+    };
+    assert_eq!(queued(old), 61);
+    assert_eq!(known.iter().map(queued).sum::<i64>(), 61 + 9_999);
+    assert_eq!(ledger.sum().records_pending, 0);
+}
+
+#[test]
 fn what_a_panic_leaves_open_is_nobodys() {
     let mut ledger = Ledger::new(10);
     let account = ledger.open(party(1), NOBODY, 0);

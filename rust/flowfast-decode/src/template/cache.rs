@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 
 use super::limits::Limits;
+use super::neglect::{most_neglected, neglect};
 use crate::staging::PlanId;
 
 /// The two ports of a Transport Session; its addresses are the exporter's and ours.
@@ -27,10 +28,19 @@ pub(crate) struct SessionTemplate {
     fields: usize,
     /// Bit n: its field n + 1 is a Flow Key, as options data says (RFC 7011 section 4.4); 0: nothing was said.
     pub(crate) flow_keys: u64,
+    /// When it first came as it is now, and when last.
+    defined_ns: i64,
     pub(crate) refreshed_ns: i64,
     /// Data sets that were read with it, and when the last was received.
     pub(crate) sets: u64,
     pub(crate) used_ns: i64,
+}
+
+impl SessionTemplate {
+    /// What is most neglected is forgotten first: a template is heard of by itself and by its data sets.
+    fn neglect(&self, now_ns: i64) -> f64 {
+        neglect(self.defined_ns, self.refreshed_ns.max(self.used_ns), now_ns)
+    }
 }
 
 /// One template id, as the sessions of an address define it.
@@ -179,7 +189,7 @@ impl TemplateCache {
             if before == plan {
                 return Stored::Refreshed;
             }
-            known.flow_keys = 0;
+            (known.flow_keys, known.defined_ns) = (0, now_ns);
             self.fields -= std::mem::replace(&mut known.fields, fields);
             self.fields += fields;
             definitions.compare();
@@ -187,10 +197,10 @@ impl TemplateCache {
         }
         // Before the new one is among them: it would be as good as any other of its age.
         if self.count >= limits.templates_per_domain {
-            self.evict_oldest(evicted);
+            self.evict(now_ns, evicted);
         }
         while self.count > 0 && self.fields + fields > limits.template_fields_per_domain {
-            self.evict_oldest(evicted);
+            self.evict(now_ns, evicted);
         }
         if !self.is_defining(session) {
             if self.defining.len() >= MAX_SESSIONS {
@@ -215,6 +225,7 @@ impl TemplateCache {
             plan,
             fields,
             flow_keys: 0,
+            defined_ns: now_ns,
             refreshed_ns: now_ns,
             sets: 0,
             used_ns: 0,
@@ -225,33 +236,45 @@ impl TemplateCache {
         Stored::New
     }
 
-    /// Drops the sixteenth part of the templates that was refreshed longest ago: so the cost of looking for it is shared.
-    fn evict_oldest(&mut self, evicted: &mut Vec<PlanId>) {
-        let mut ages: Vec<i64> = self
-            .by_id
-            .values()
-            .flat_map(|d| d.sessions.iter().map(|known| known.refreshed_ns))
-            .collect();
-        if ages.is_empty() {
-            return;
+    /// Drops the sixteenth part of the templates, those that are neglected most.
+    fn evict(&mut self, now_ns: i64, evicted: &mut Vec<PlanId>) {
+        let mut neglects: Vec<f64> = self.neglects(now_ns).collect();
+        if let Some((mut count, horizon)) = most_neglected(&mut neglects) {
+            self.evict_beyond(horizon, &mut count, now_ns, evicted);
         }
-        let quota = ages.len() / 16 + 1;
-        let (_, &mut horizon_ns, _) = ages.select_nth_unstable(quota - 1);
-        let mut left = quota;
+    }
+
+    /// How much each template is neglected.
+    pub(super) fn neglects(&self, now_ns: i64) -> impl Iterator<Item = f64> {
+        self.iter().map(move |(_, known)| known.neglect(now_ns))
+    }
+
+    /// Drops the templates that are neglected so much or more, `count` at most, of which those that are dropped are taken.
+    pub(super) fn evict_beyond(
+        &mut self,
+        horizon: f64,
+        count: &mut usize,
+        now_ns: i64,
+        evicted: &mut Vec<PlanId>,
+    ) {
+        let before = evicted.len();
         self.by_id.retain(|_, definitions| {
+            let sessions = definitions.sessions.len();
             definitions.sessions.retain(|known| {
-                let goes = left > 0 && known.refreshed_ns <= horizon_ns;
+                let goes = *count > 0 && known.neglect(now_ns) >= horizon;
                 if goes {
-                    left -= 1;
+                    *count -= 1;
                     self.fields -= known.fields;
                     evicted.push(known.plan);
                 }
                 !goes
             });
-            definitions.compare();
+            if definitions.sessions.len() < sessions {
+                definitions.compare();
+            }
             !definitions.sessions.is_empty()
         });
-        self.count -= quota - left;
+        self.count -= evicted.len() - before;
     }
 
     /// Notes where a session that has defined templates sends them.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::Definition;
 use super::cache::{Session, TemplateCache};
 use super::memory::Memory;
+use super::neglect::neglect;
 use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
 use crate::column::Address;
@@ -69,9 +70,6 @@ impl WaitingSet {
 
 /// Elements in no registry that are noted of a domain: beyond them, what is unknown is counted and not named (FF-RB-04).
 const MAX_UNKNOWN_ELEMENTS: usize = 64;
-
-/// A domain that has been heard for so long, and has sent records, is not among the first to be forgotten.
-const ESTABLISHED_NS: i64 = 10_000_000_000;
 
 /// Everything known of one Observation Domain.
 #[derive(Debug)]
@@ -147,10 +145,9 @@ impl Domain {
         }
     }
 
-    /// Whether it has sent records for a while: no flood of senders that are heard once makes us forget it.
-    pub(super) fn is_established(&self) -> bool {
-        let heard_ns = self.last_seen_ns.saturating_sub(self.first_seen_ns);
-        self.records > 0 && heard_ns >= ESTABLISHED_NS
+    /// What is most neglected is forgotten first.
+    pub(super) fn neglect(&self, now_ns: i64) -> f64 {
+        neglect(self.first_seen_ns, self.last_seen_ns, now_ns)
     }
 
     /// Notes what a message says beside its records, and whether these tell a sampling rate.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::domain::{Domain, DomainKey};
+use super::neglect::most_neglected;
 use crate::staging::PlanId;
 
 /// All Observation Domains, by key and by a stable index.
@@ -57,27 +58,43 @@ impl Domains {
         index
     }
 
-    /// Removes the sixteenth part of the domains, and gives them back with the plans they referred to: those that are not established
-    /// before those that are (FF-SEC-04), and of each those that were silent longest.
-    pub(crate) fn evict_oldest(&mut self) -> Vec<(Domain, Vec<PlanId>)> {
-        let mut ages: Vec<(bool, i64, usize)> = self
-            .iter()
-            .map(|(index, domain)| (domain.is_established(), domain.last_seen_ns, index))
+    /// Removes the sixteenth part of the domains, those that are neglected most, and gives them back with the plans they referred to.
+    pub(crate) fn evict(&mut self, now_ns: i64) -> Vec<(Domain, Vec<PlanId>)> {
+        let mut neglects: Vec<f64> = (self.iter())
+            .map(|(_, domain)| domain.neglect(now_ns))
             .collect();
-        if ages.is_empty() {
+        let Some((count, horizon)) = most_neglected(&mut neglects) else {
             return Vec::new();
-        }
-        let quota = ages.len() / 16 + 1;
-        ages.select_nth_unstable(quota - 1);
-        ages.truncate(quota);
-        let mut evicted = Vec::with_capacity(quota);
-        for (_, _, index) in ages {
-            if let Some(domain) = self.slots[index].take() {
+        };
+        let mut evicted = Vec::with_capacity(count);
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if evicted.len() == count {
+                break;
+            }
+            if let Some(domain) = slot.take_if(|domain| domain.neglect(now_ns) >= horizon) {
                 self.index.remove(&domain.key);
                 self.free.push(index);
                 let plans = domain.templates.plans().collect();
                 evicted.push((domain, plans));
             }
+        }
+        evicted
+    }
+
+    /// Forgets the sixteenth part of the templates, those that are neglected most, of whichever domains. Gives back the plans they
+    /// referred to.
+    pub(crate) fn evict_templates(&mut self, now_ns: i64) -> Vec<PlanId> {
+        let mut evicted = Vec::new();
+        let mut neglects: Vec<f64> = (self.iter())
+            .flat_map(|(_, domain)| domain.templates.neglects(now_ns))
+            .collect();
+        let Some((mut count, horizon)) = most_neglected(&mut neglects) else {
+            return evicted;
+        };
+        for (_, domain) in self.iter_mut() {
+            domain
+                .templates
+                .evict_beyond(horizon, &mut count, now_ns, &mut evicted);
         }
         evicted
     }
@@ -94,21 +111,43 @@ mod tests {
         domain: 0,
     };
 
-    #[test]
-    fn a_flood_of_new_domains_drives_no_established_one_out() {
-        // FF-SEC-04: one that has sent records for ten seconds stays, although all of the flood are heard later.
-        let mut domains = Domains::default();
-        let index = domains.insert(KEY);
+    const S: i64 = 1_000_000_000;
+
+    /// A domain that was heard from one time to another.
+    fn heard(domains: &mut Domains, domain: u32, first_seen_ns: i64, last_seen_ns: i64) -> usize {
+        let index = domains.insert(DomainKey { domain, ..KEY });
         let known = domains.get_mut(index).unwrap();
-        (known.records, known.last_seen_ns) = (1, 10_000_000_000);
-        for n in 1..1000 {
-            let index = domains.insert(DomainKey { domain: n, ..KEY });
-            let each = domains.get_mut(index).unwrap();
-            (each.first_seen_ns, each.last_seen_ns) = (20_000_000_000, 20_000_000_000);
+        (known.first_seen_ns, known.last_seen_ns) = (first_seen_ns, last_seen_ns);
+        index
+    }
+
+    #[test]
+    fn a_flood_of_new_domains_drives_no_old_one_out() {
+        // FF-SEC-04: it was heard for an hour, and is not during the flood, a minute of which fills all room every 3 s.
+        let mut domains = Domains::default();
+        let index = heard(&mut domains, 0, 0, 3600 * S);
+        for n in 1..=600 {
+            let now_ns = 3600 * S + i64::from(n) * S / 10;
+            heard(&mut domains, n, now_ns, now_ns);
             if domains.len() == 32 {
-                domains.evict_oldest();
+                domains.evict(now_ns);
             }
         }
+        assert_eq!(domains.find(&KEY), Some(index));
+    }
+
+    #[test]
+    fn nor_does_one_whose_domains_are_heard_again_and_again() {
+        // FF-SEC-04: two minutes of 32 forged domains, each heard every second or so, and one that is heard every ten, for an hour.
+        let mut domains = Domains::default();
+        let index = heard(&mut domains, 0, 0, 3600 * S);
+        for n in 1..=32 {
+            heard(&mut domains, n, 3490 * S, 3609 * S - i64::from(n) * S / 32);
+        }
+        for _ in 0..8 {
+            domains.evict(3609 * S);
+        }
+        assert!(domains.len() < 20);
         assert_eq!(domains.find(&KEY), Some(index));
     }
 
@@ -116,11 +155,10 @@ mod tests {
     fn silent_domains_go_first() {
         let mut domains = Domains::default();
         for n in 0..32 {
-            let index = domains.insert(DomainKey { domain: n, ..KEY });
-            domains.get_mut(index).unwrap().last_seen_ns = i64::from(n);
+            heard(&mut domains, n, i64::from(n), i64::from(n));
         }
         let gone: Vec<_> = domains
-            .evict_oldest()
+            .evict(32)
             .into_iter()
             .map(|(domain, _)| domain.key.domain)
             .collect();

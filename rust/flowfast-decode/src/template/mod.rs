@@ -5,6 +5,7 @@ pub(crate) mod domain;
 pub(crate) mod domains;
 pub(crate) mod limits;
 pub(crate) mod memory;
+pub(crate) mod neglect;
 pub(crate) mod options;
 pub(crate) mod sessions;
 pub(crate) mod types;
