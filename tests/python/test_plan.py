@@ -192,6 +192,19 @@ def test_all_fields_have_a_column_in_wire(capture: Path) -> None:
     assert {column["operation"] for column in data["unfilled"]} == {"the message"}
 
 
+def test_what_is_within_a_field_may_go_anywhere(tmp_path: Path) -> None:
+    # A packet section (dataLinkFrameSection) and a list (basicList).
+    message = ipfix(templates(template(256, Field(315, VARIABLE), Field(322, 4)), template(257, Field(291, VARIABLE))))
+    (tmp_path / "within.pcap").write_bytes(pcap([message]))
+    section, lists = plans("--capture", tmp_path / "within.pcap")
+    assert section["fields"][0]["uses"] == [{"column": None, "operation": "headers of the packet"}]
+    assert [use["operation"] for use in section["fields"][1]["uses"]] == ["seconds to microseconds"] * 2
+    assert lists["fields"][0]["uses"] == [{"column": None, "operation": "first value in the list"}]
+    for plan in (section, lists):
+        operations = {column["column"]: column["operation"] for column in plan["unfilled"]}
+        assert operations["src_port"] == "null, unless one of the fields above has it"
+
+
 def test_a_capture_is_told_by_exporter(capture: Path) -> None:
     heads = [block.splitlines()[0] for block in run("plan", "--capture", capture).stdout.split("\n\n")]
     assert any(re.match(r"ipfix template 256 of \S+ domain 1 and 1 more: 11 fields, at least 30 octets a record, ", head) for head in heads)

@@ -137,6 +137,10 @@ fn uses(source: FieldSource, steps: &[Step], columns: &[TargetColumn]) -> Vec<Pl
 
 /// The columns that no field has a part in.
 fn unfilled(steps: &[Step], columns: &[TargetColumn]) -> Vec<PlannedColumn> {
+    let otherwise = match steps.iter().any(|step| step.column.is_none()) {
+        true => "null, unless one of the fields above has it",
+        false => "null",
+    };
     let how = |index: usize, column: &TargetColumn| {
         if let Some(filled_by) = column.filled_by {
             return Some(filled_by.to_owned());
@@ -144,7 +148,7 @@ fn unfilled(steps: &[Step], columns: &[TargetColumn]) -> Vec<PlannedColumn> {
         match steps.iter().find(|step| step.column == Some(index)) {
             Some(step) if step.fields.is_empty() => Some(step.otherwise.clone()),
             Some(_) => None,
-            None => Some("null".to_owned()),
+            None => Some(otherwise.to_owned()),
         }
     };
     let columns = columns.iter().enumerate().filter_map(|(index, column)| {
@@ -346,11 +350,14 @@ fn resized(length: Option<usize>, data_type: &DataType) -> String {
 }
 
 fn time(from: TimeFormat, to: TimeUnit) -> String {
-    match from {
-        TimeFormat::Seconds => format!("seconds to {}", unit(to)),
-        TimeFormat::Milliseconds if to == TimeUnit::Millisecond => "copy".to_owned(),
-        TimeFormat::Milliseconds => format!("milliseconds to {}", unit(to)),
-        TimeFormat::NtpMicroseconds | TimeFormat::NtpNanoseconds => format!("NTP to {}", unit(to)),
+    match (from, to) {
+        (TimeFormat::Seconds, TimeUnit::Second)
+        | (TimeFormat::Milliseconds, TimeUnit::Millisecond) => "copy".to_owned(),
+        (TimeFormat::Seconds, _) => format!("seconds to {}", unit(to)),
+        (TimeFormat::Milliseconds, _) => format!("milliseconds to {}", unit(to)),
+        (TimeFormat::NtpMicroseconds | TimeFormat::NtpNanoseconds, _) => {
+            format!("NTP to {}", unit(to))
+        }
     }
 }
 
