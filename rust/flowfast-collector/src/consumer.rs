@@ -148,9 +148,8 @@ impl Consumer {
         snapshot.unwrap_or_default().counters()
     }
 
-    /// What each Exporter and Observation Domain sent, as of a second ago, or one for each 10,000 that a worker knows; exact once the workers
-    /// have stopped.
-    /// In an order that stays, those at these places.
+    /// What each Exporter and Observation Domain sent, as of a second ago, or one for each 10,000 that a worker knows; exact once the
+    /// workers have stopped. In an order that stays, those at these places.
     pub(crate) fn exporters(&self, places: Range<usize>) -> Vec<ExporterSummary> {
         let order = |each: &ExporterSummary| (each.exporter, each.domain, each.format);
         page(&self.exporter_lists(), places, order)

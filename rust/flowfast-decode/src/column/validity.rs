@@ -50,7 +50,6 @@ impl Validity {
         self.words.truncate(self.rows.div_ceil(WORD_BITS));
         let used = self.rows % WORD_BITS;
         if used > 0
-            && self.rows.div_ceil(WORD_BITS) == self.words.len()
             && let Some(last) = self.words.last_mut()
         {
             *last &= u64::MAX >> (WORD_BITS - used);

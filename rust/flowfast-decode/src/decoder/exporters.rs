@@ -144,10 +144,8 @@ impl Decoder {
             domain.datagrams += u64::from(self.intake == Intake::Received);
             domain.last_seen_ns = received_ns;
         }
-        self.heard = None;
         self.heard = Some(Heard {
             domain_index: index,
-            party: Party::from(key),
             account: self.account(index),
             closed: self.ledger.closed(),
         });
@@ -223,6 +221,7 @@ impl Decoder {
             }
         }
         // Another domain may get the place of one that is gone.
+        self.heard = None;
         self.transpose_all();
     }
 

@@ -129,7 +129,6 @@ enum Intake {
 #[derive(Clone, Copy, Debug)]
 struct Heard {
     domain_index: usize,
-    party: Party,
     account: usize,
     /// [`Ledger::closed`] when the account was there.
     closed: u64,
@@ -331,8 +330,7 @@ impl Decoder {
     /// Counts what became of a datagram, to whoever sent it.
     fn settle(&mut self, datagram: &Datagram<'_>, outcome: Result<(), DecodeError>) {
         let account = match self.heard {
-            Some(heard) if heard.closed == self.ledger.closed() => heard.account,
-            Some(heard) => self.ledger.open(heard.party, heard.account, self.now_ns),
+            Some(heard) => self.account(heard.domain_index),
             None => (self.ledger).open(Party::source(datagram.exporter), NOBODY, self.now_ns),
         };
         let counts = self.ledger.at(account);

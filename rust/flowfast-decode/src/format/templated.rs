@@ -75,8 +75,6 @@ pub(super) struct Message<'d, 'p> {
     context: MessageContext,
     steps: Vec<Step>,
     pieces: Vec<Piece>,
-    /// It has options data.
-    has_options: bool,
     /// Templates of this message, the last definition of each id; `None` for one that was refused.
     own: HashMap<u16, Option<PlanId>, RandomState>,
 }
@@ -107,7 +105,6 @@ impl<'d, 'p> Message<'d, 'p> {
             context,
             steps,
             pieces,
-            has_options: false,
             own: HashMap::default(),
         }
     }
@@ -153,7 +150,6 @@ impl<'d, 'p> Message<'d, 'p> {
                     self.lookup(template_id).plan()
                 })?;
                 let kind = self.decoder.kind(plan);
-                self.has_options |= kind == Some(RecordKind::Options);
                 Step::Records {
                     template_id: set.id,
                     plan,
@@ -249,7 +245,6 @@ impl<'d, 'p> Message<'d, 'p> {
             context,
             steps,
             pieces,
-            has_options,
             own,
         } = self;
         let run = |template_id: u16, records: usize| Run {
@@ -272,7 +267,7 @@ impl<'d, 'p> Message<'d, 'p> {
         };
         let mut new_templates = Vec::new();
         let mut counts = Counts::default();
-        for step in steps.iter().filter(|_| has_options) {
+        for step in &steps {
             if let Step::Records {
                 template_id,
                 plan,

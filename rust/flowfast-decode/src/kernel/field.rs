@@ -251,39 +251,37 @@ pub(super) fn append_time(
     era: Era,
     stats: &mut Stats,
 ) {
-    let before = column.len();
-    let is_whole = match (from, source) {
+    match (from, source) {
         // It may have any length.
-        (_, FieldSource::Piece { .. }) => false,
+        (_, FieldSource::Piece { .. }) => {}
         (TimeFormat::Seconds, _) => {
             let units = units_per_second(to);
-            append_octets(column, tile, source, |field| {
+            return append_octets(column, tile, source, |field| {
                 era.unix_s(u32::from_be_bytes(field)) * units
             });
-            true
         }
+        (TimeFormat::NtpMicroseconds | TimeFormat::NtpNanoseconds, _) => {
+            return append_octets(column, tile, source, |field| {
+                absolute_time(u64::from_be_bytes(field), from, to, era).unwrap_or_default()
+            });
+        }
+        // Nearly always all have a place in 63 bits: tried without bits for nulls first.
         (TimeFormat::Milliseconds, _) => {
             let units = units_per_second(to) / 1000;
             let most = i64::MAX as u64 / units as u64;
+            let before = column.len();
             let mut all_fit = true;
             append_octets(column, tile, source, |field| {
                 let milliseconds = u64::from_be_bytes(field);
                 all_fit &= milliseconds <= most;
                 (milliseconds as i64).wrapping_mul(units)
             });
-            all_fit
+            if all_fit {
+                return;
+            }
+            column.truncate(before);
         }
-        (TimeFormat::NtpMicroseconds | TimeFormat::NtpNanoseconds, _) => {
-            append_octets(column, tile, source, |field| {
-                absolute_time(u64::from_be_bytes(field), from, to, era).unwrap_or_default()
-            });
-            true
-        }
-    };
-    if is_whole {
-        return;
     }
-    column.truncate(before);
     let len = usize::from(from.len());
     let misfits: u64 = with_field!(tile, source, fields => column.extend_optional(fields.map(|field| {
         (field.len() == len).then(|| absolute_time(be_uint(field).0, from, to, era)).flatten()
