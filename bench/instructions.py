@@ -23,7 +23,7 @@ LOADS = [
     ("set-a", "canonical"),
     ("set-a", "worst"),
 ]
-KERNELS = ("auto", "plain")
+KERNELS = ("auto", "scalar", "plain")
 PASSES = (5, 10)
 
 

@@ -92,7 +92,7 @@ class Decoder:
     ) -> Self:
         """`columns`: groups, column names, element names and `pen:id`; the group `standard` if not given.
 
-        `kernel`: `auto` or `plain` (record by record: slow, to compare with); both give the same rows.
+        `kernel`: `auto`, `scalar` (without transposing short neighbours) or `plain` (record by record), to compare with; all give the same rows.
         Raises ValueError with the nearest name if a column is unknown.
         """
     def decode(
@@ -302,7 +302,7 @@ def plans(
     Of each plan: `users` (each `exporter`, `format`, `domain` and `template_id`, None for NetFlow v1-v8), `kind` (`data` or `options`), `scope_count`,
     `record_octets` (of the shortest record), `table` (None: such records become no rows), `fields` (each `name`, `element` as pen:id, `length`
     in octets, 65535 if it varies, `offset` from the start of the record, or from the end of the field with the index `after`, `uses` and `skipped`, why there
-    are none) and `unfilled`: columns that no field fills. These and `uses` are lists of `column` (None: any that no field fills) and `operation`.
+    are none), `neighbourhoods` (offsets from which eight octets, with several short fields, are read of 16 records at once) and `unfilled`: columns that no field fills. These and `uses` are lists of `column` (None: any that no field fills) and `operation`.
     """
 
 def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:

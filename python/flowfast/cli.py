@@ -292,7 +292,7 @@ def bench_decode_command(
     capture: Annotated[str | None, typer.Option(metavar="FILE", help="A pcap or pcapng file in place of a template.")] = None,
     order: BenchOrder = "canonical",
     kernel: Annotated[
-        str, typer.Option(metavar="NAME", help="auto (field by field, for all records) or plain (record by record).")
+        str, typer.Option(metavar="NAME", help="auto, scalar (without transposing short neighbours) or plain (record by record).")
     ] = "auto",
     exporters: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Exporters, by turns.")] = 1,
     templates: Annotated[

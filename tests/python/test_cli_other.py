@@ -94,7 +94,7 @@ def test_bench_decode_of_a_capture(tmp_path):
     ("options", "said"),
     [
         (["--template", "v6"], "unknown template `v6`"),
-        (["--kernel", "gpu"], "hint: kernels are auto, plain"),
+        (["--kernel", "gpu"], "hint: kernels are auto, scalar, plain"),
         (["--template", "v5", "--order", "worst"], "hint: "),
         (["--capture", "/nonexistent"], "cannot read /nonexistent"),
     ],

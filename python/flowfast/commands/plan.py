@@ -43,6 +43,8 @@ def text(plan: Mapping[str, Any], *, names_exporters: bool) -> str:
         cells = [offset.rjust(widths[0]), length.rjust(widths[1])]
         cells += [word.ljust(width) for word, width in zip(words, widths[2:], strict=True)]
         lines.append(f"  {'  '.join(cells)}".rstrip())
+    if plan["neighbourhoods"]:
+        lines.append(f"  read together: octets {', '.join(f'{offset} to {offset + 7}' for offset in plan['neighbourhoods'])}")
     for operation, columns in _grouped(plan["unfilled"]):
         lines += textwrap.wrap(f"{operation}: {columns}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)

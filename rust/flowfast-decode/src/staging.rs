@@ -10,7 +10,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::batch::{MessageContext, Run};
-use crate::kernel::{Biflows, Kernel, Surroundings, Tile, execute};
+use crate::kernel::{Biflows, Kernel, Neighbours, Surroundings, Tile, execute};
 use crate::ledger::Ledger;
 use crate::plan::{DecodePlan, Piece, SubTemplate};
 use crate::stats::Stats;
@@ -20,7 +20,7 @@ use crate::template::domains::Domains;
 use crate::template::limits::Limits;
 
 /// A stage is transposed when it has so many octets.
-const STAGE_OCTETS: usize = 16 << 10;
+const STAGE_OCTETS: usize = 32 << 10;
 
 /// All stages are transposed when they have so many octets together: a bound, whatever exporters send.
 const ALL_STAGES_OCTETS: usize = 8 << 20;
@@ -334,6 +334,7 @@ pub(crate) struct RowSink<'a> {
     pub(crate) tables: &'a mut Tables,
     pub(crate) domains: &'a Domains,
     pub(crate) limits: &'a Limits,
+    pub(crate) neighbours: &'a mut Neighbours,
     pub(crate) biflows: &'a mut Biflows,
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) stats: &'a mut Stats,
@@ -369,10 +370,14 @@ impl RowSink<'_> {
             sub_templates: &sub_templates,
             list_depth: self.limits.list_depth,
         };
+        let with_rows = match self.kernel {
+            Kernel::Auto => self.neighbours.transpose(tile, &plan.neighbourhoods),
+            Kernel::Scalar | Kernel::Plain => tile,
+        };
         execute(
             self.kernel,
             &plan.ops,
-            &tile,
+            &with_rows,
             table,
             &around(runs),
             self.stats,

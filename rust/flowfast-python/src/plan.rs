@@ -76,6 +76,7 @@ fn plan_dict<'py>(py: Python<'py>, plan: &PlanSummary) -> PyResult<Bound<'py, Py
     dict.set_item("record_octets", plan.record_octets)?;
     dict.set_item("table", &plan.table)?;
     dict.set_item("fields", fields)?;
+    dict.set_item("neighbourhoods", &plan.neighbourhoods)?;
     dict.set_item("unfilled", columns(py, &plan.unfilled)?)?;
     Ok(dict)
 }

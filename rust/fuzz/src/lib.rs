@@ -39,7 +39,7 @@ pub struct Fuzzed {
 
 impl Fuzzed {
     /// `flows` with all columns or `wire` (bit 0), strict or lenient (bit 1), journaled or not (bit 2), illegal lengths malformed or not
-    /// (bit 3), with one kernel or the other (bit 4), of mediators or not (bit 5).
+    /// (bit 3), with any kernel (bits 4 and 6), of mediators or not (bit 5).
     pub fn of_mode(mode: u8) -> Self {
         let schema = if mode & 1 == 0 {
             SchemaKind::Flows
@@ -56,7 +56,7 @@ impl Fuzzed {
             lenient: mode & 2 != 0,
             journaled: mode & 4 != 0,
             strict_lengths: mode & 8 != 0,
-            kernel: Kernel::ALL[usize::from(mode >> 4 & 1)],
+            kernel: Kernel::ALL[usize::from((mode >> 4 & 1) + (mode >> 6 & 1))],
             split_biflows: true,
             mediators: match mode & 32 {
                 0 => Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
 use arrow_buffer::Buffer;
 
+use super::lent::Lent;
 use super::validity::Validity;
 use super::{Append, room_after};
 
@@ -16,6 +17,7 @@ pub(crate) type Address = [u8; 16];
 pub(crate) struct Addresses {
     values: Vec<Address>,
     validity: Validity,
+    lent: Lent,
 }
 
 impl Append<Address> for Addresses {
@@ -24,6 +26,17 @@ impl Append<Address> for Addresses {
         self.values.extend(values);
         self.validity.append_values(self.values.len() - before);
     }
+
+    fn extend_blocks<const N: usize>(
+        &mut self,
+        blocks: impl Iterator<Item = [Address; N]>,
+        rows: usize,
+    ) {
+        let after = self.values.len() + rows;
+        self.values.extend(blocks.flatten());
+        self.values.truncate(after);
+        self.validity.append_values(rows);
+    }
 }
 
 impl Addresses {
@@ -31,7 +44,7 @@ impl Addresses {
     pub(crate) fn with_capacity(rows: usize) -> Self {
         Self {
             values: Vec::with_capacity(rows),
-            validity: Validity::default(),
+            ..Self::default()
         }
     }
 
@@ -50,8 +63,13 @@ impl Addresses {
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        let next = Vec::with_capacity(room_after(self.values.len()));
-        let octets = Buffer::from_vec(std::mem::replace(&mut self.values, next).into_flattened());
+        let room = room_after(self.values.len());
+        let octets = Buffer::from_vec(std::mem::take(&mut self.values).into_flattened());
+        let next = self
+            .lent
+            .exchange::<u8>(&octets, room * size_of::<Address>());
+        self.values =
+            bytemuck::allocation::try_cast_vec(next).unwrap_or_else(|_| Vec::with_capacity(room));
         Arc::new(FixedSizeBinaryArray::new(
             16,
             octets,

@@ -7,6 +7,7 @@ mod addresses;
 mod boolean;
 mod fixed_octets;
 mod labels;
+mod lent;
 mod lists;
 mod primitive;
 mod validity;
@@ -35,6 +36,9 @@ pub(crate) use variable_octets::VariableOctets;
 pub(crate) trait Append<T> {
     /// Appends values; none is missing.
     fn extend(&mut self, values: impl Iterator<Item = T>);
+
+    /// Appends the first `rows` of these values; none is missing. More may come, up to a block.
+    fn extend_blocks<const N: usize>(&mut self, blocks: impl Iterator<Item = [T; N]>, rows: usize);
 }
 
 /// Room for the next batch, after one of so many values: batches close at the end of a message, and one a little longer than the one

@@ -9,6 +9,7 @@ use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 
 use super::absent::{Absent, dictionary};
+use super::lent::Lent;
 use super::validity::{Validity, WORD_BITS};
 use super::{Append, room_after};
 
@@ -17,6 +18,7 @@ use super::{Append, room_after};
 pub(crate) struct Primitive<T> {
     values: Vec<T>,
     validity: Validity,
+    lent: Lent,
 }
 
 impl<T> Default for Primitive<T> {
@@ -24,6 +26,7 @@ impl<T> Default for Primitive<T> {
         Self {
             values: Vec::new(),
             validity: Validity::default(),
+            lent: Lent::default(),
         }
     }
 }
@@ -34,6 +37,13 @@ impl<T: ArrowNativeType> Append<T> for Primitive<T> {
         self.values.extend(values);
         self.validity.append_values(self.values.len() - before);
     }
+
+    fn extend_blocks<const N: usize>(&mut self, blocks: impl Iterator<Item = [T; N]>, rows: usize) {
+        let after = self.values.len() + rows;
+        self.values.extend(blocks.flatten());
+        self.values.truncate(after);
+        self.validity.append_values(rows);
+    }
 }
 
 impl<T: ArrowNativeType> Primitive<T> {
@@ -41,7 +51,7 @@ impl<T: ArrowNativeType> Primitive<T> {
     pub(crate) fn with_capacity(rows: usize) -> Self {
         Self {
             values: Vec::with_capacity(rows),
-            validity: Validity::default(),
+            ..Self::default()
         }
     }
 
@@ -128,13 +138,15 @@ impl<T: ArrowNativeType> Primitive<T> {
         &mut self,
         data_type: &DataType,
     ) -> ArrayRef {
-        let next = Self::with_capacity(room_after(self.values.len()));
-        let array = std::mem::replace(self, next).into_array::<P>();
+        let room = room_after(self.values.len());
+        let array = self.take_array::<P>();
+        self.values = self.lent.exchange(array.values().inner(), room);
         Arc::new(array.with_data_type(data_type.clone()))
     }
 
-    fn into_array<P: ArrowPrimitiveType<Native = T>>(mut self) -> PrimitiveArray<P> {
-        PrimitiveArray::new(self.values.into(), self.validity.finish())
+    fn take_array<P: ArrowPrimitiveType<Native = T>>(&mut self) -> PrimitiveArray<P> {
+        let values = std::mem::take(&mut self.values);
+        PrimitiveArray::new(values.into(), self.validity.finish())
     }
 }
 
@@ -197,7 +209,7 @@ impl Keys {
                         None => keys.append_nulls(count),
                     }
                 }
-                dictionary(self.values, keys.into_array())
+                dictionary(self.values, keys.take_array())
             }
         };
         self.runs.clear();

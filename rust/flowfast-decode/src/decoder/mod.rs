@@ -24,7 +24,7 @@ use crate::admission::{Admission, AdmissionOptions, Network};
 use crate::batch::TableBatch;
 use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
-use crate::kernel::{Biflows, Kernel};
+use crate::kernel::{Biflows, Kernel, Neighbours};
 use crate::ledger::{Ledger, LedgerEntry, NOBODY, Party};
 use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
@@ -158,6 +158,7 @@ pub struct Decoder {
     fixed_plans: Vec<PlanId>,
     types: LearnedTypes,
     objects: ObjectPlans,
+    neighbours: Neighbours,
     biflows: Biflows,
     properties: PropertyReader,
     sections: SectionReader,
@@ -213,6 +214,7 @@ impl Decoder {
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
             objects: ObjectPlans::default(),
+            neighbours: Neighbours::default(),
             biflows: Biflows::default(),
             properties: PropertyReader::default(),
             sections: SectionReader::default(),

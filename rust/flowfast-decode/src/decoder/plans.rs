@@ -26,6 +26,8 @@ pub struct PlanSummary {
     pub table: Option<String>,
     /// The fields in the order of the template.
     pub fields: Vec<(TemplateField, PlannedField)>,
+    /// Where short fields stand side by side: eight octets from each of these offsets on are read of 16 records at once.
+    pub neighbourhoods: Vec<usize>,
     /// Columns that none of them fills.
     pub unfilled: Vec<PlannedColumn>,
 }
@@ -84,6 +86,7 @@ impl Decoder {
                 .map(TemplateField::from)
                 .zip(fields)
                 .collect(),
+            neighbourhoods: plan.neighbourhoods.to_vec(),
             unfilled,
         })
     }

@@ -227,6 +227,7 @@ impl Decoder {
             tables: &mut self.tables,
             domains: &self.domains,
             limits: &self.limits,
+            neighbours: &mut self.neighbours,
             biflows: &mut self.biflows,
             ledger: &mut self.ledger,
             stats: &mut self.stats,

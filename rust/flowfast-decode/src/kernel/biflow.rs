@@ -57,11 +57,6 @@ impl Biflows {
             }
         };
         let records = selected.iter().map(|run| run.records).sum();
-        let tile = Tile {
-            bytes,
-            records,
-            shape,
-        };
-        (tile, selected)
+        (Tile::of(bytes, records, shape), selected)
     }
 }

@@ -99,6 +99,24 @@ fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
     let is_whole = shift == 0 && mask & most == most && length <= size_of::<T>();
     // Every value fits: the field is no wider than the column, or masked to fit.
     let always_fits = length <= size_of::<T>() || length <= 8 && T::try_from(mask).is_ok();
+    let fit = |value: u64| T::try_from(value).unwrap_or_default();
+    // Where a record has eight octets, a part of them.
+    if let (TileShape::Strided(stride @ 8..), FieldSource::Start { offset, .. }) =
+        (tile.shape, source)
+        && matches!(length, 3 | 5 | 6 | 7)
+        && always_fits
+    {
+        let start = offset.min(stride - 8);
+        let bits_behind = 8 * (start + 8 - offset - length);
+        let (bits_behind, mask) = (bits_behind + usize::from(shift), mask & (most >> shift));
+        let eight = FieldSource::Start {
+            offset: start,
+            length: 8,
+        };
+        return append_octets(column, tile, eight, |octets| {
+            fit((u64::from_be_bytes(octets) >> bits_behind) & mask)
+        });
+    }
     macro_rules! width {
         ($width:literal) => {{
             let read = |field: [u8; $width]| {
@@ -106,7 +124,6 @@ fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
                 octets[8 - $width..].copy_from_slice(&field);
                 u64::from_be_bytes(octets)
             };
-            let fit = |value: u64| T::try_from(value).unwrap_or_default();
             if is_whole {
                 append_octets(column, tile, source, |field| fit(read(field)));
             } else {
@@ -228,10 +245,9 @@ pub(super) fn ipv6(field: &[u8]) -> Address {
 
 #[inline(always)]
 pub(super) fn mapped_ipv4(field: [u8; 4]) -> Address {
-    let mut octets = [0; 16];
-    (octets[10], octets[11]) = (0xff, 0xff);
-    octets[12..].copy_from_slice(&field);
-    octets
+    let mut octets = [0, 0, 0xff, 0xff, 0, 0, 0, 0];
+    octets[4..].copy_from_slice(&field);
+    bytemuck::cast([0, u64::from_ne_bytes(octets)])
 }
 
 /// Plans use this for fields of four octets only.
@@ -270,13 +286,13 @@ pub(super) fn append_time(
             let units = units_per_second(to) / 1000;
             let most = i64::MAX as u64 / units as u64;
             let before = column.len();
-            let mut all_fit = true;
+            let mut bits = 0; // of all: no less than the greatest
             append_octets(column, tile, source, |field| {
                 let milliseconds = u64::from_be_bytes(field);
-                all_fit &= milliseconds <= most;
+                bits |= milliseconds;
                 (milliseconds as i64).wrapping_mul(units)
             });
-            if all_fit {
+            if bits <= most {
                 return;
             }
             column.truncate(before);
@@ -298,11 +314,7 @@ mod tests {
     fn floats_and_signs() {
         assert_eq!(float(&0.25f32.to_be_bytes()), Some(0.25));
         assert_eq!(float(&[1, 2]), None);
-        let tile = Tile {
-            bytes: &[0xff, 0xfb, 0, 5],
-            records: 2,
-            shape: TileShape::Strided(2),
-        };
+        let tile = Tile::of(&[0xff, 0xfb, 0, 5], 2, TileShape::Strided(2));
         let mut column = Primitive::<i32>::default();
         append_checked(
             &mut column,

@@ -110,14 +110,11 @@ fn append_found(column: &mut Column, to: &ListColumn, found: &Found, stats: &mut
         start: 0,
         len: octets.len() as u32,
     }];
-    let tile = Tile {
-        bytes: octets,
-        records: 1,
-        shape: TileShape::Pieces {
-            per_record: 1,
-            pieces: &whole,
-        },
+    let shape = TileShape::Pieces {
+        per_record: 1,
+        pieces: &whole,
     };
+    let tile = Tile::of(octets, 1, shape);
     let source = FieldSource::Piece { piece: 0 };
     append_field(column, &tile, source, convert, stats);
 }

@@ -142,14 +142,11 @@ fn append_values(
 
 /// The values of a basicList as records of one field each.
 fn values_tile<'a>(octets: &'a [u8], values: &'a [Piece]) -> Tile<'a> {
-    Tile {
-        bytes: octets,
-        records: values.len(),
-        shape: TileShape::Pieces {
-            per_record: 1,
-            pieces: values,
-        },
-    }
+    let shape = TileShape::Pieces {
+        per_record: 1,
+        pieces: values,
+    };
+    Tile::of(octets, values.len(), shape)
 }
 
 /// Whether a list and the lists in it fill their fields exactly (FF-SD-04), with values of legal lengths (FF-DT-02). A list whose

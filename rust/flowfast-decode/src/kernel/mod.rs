@@ -5,6 +5,7 @@ mod biflow;
 mod field;
 mod flattened;
 mod lists;
+mod neighbours;
 mod plain;
 mod several;
 mod strided;
@@ -23,10 +24,12 @@ use crate::template::options::OptionsState;
 
 pub(crate) use biflow::Biflows;
 pub(crate) use lists::check_list;
+pub(crate) use neighbours::Neighbours;
 
 use field::{append_field, append_time};
 use flattened::append_from_lists;
 use lists::append_lists;
+use neighbours::Rows;
 use several::{
     append_biflow_directions, append_either, append_icmp_in_port, append_names, append_sampling,
     label_stack, port_range_size,
@@ -36,21 +39,24 @@ use time::{Uptimes, append_uptimes, eras, signed_offset};
 /// How records become columns. All kernels give bit-identical rows (FF-ORD-06).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kernel {
-    /// The fastest: one field after the other, for all records.
+    /// The fastest: one field after the other, for all records, and short neighbours together.
     #[default]
     Auto,
+    /// One field after the other, for all records.
+    Scalar,
     /// One record after the other, field by field: what a decoder does that has no plan.
     Plain,
 }
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 2] = [Self::Auto, Self::Plain];
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Scalar, Self::Plain];
 
     /// As written on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Scalar => "scalar",
             Self::Plain => "plain",
         }
     }
@@ -62,6 +68,8 @@ pub(crate) struct Tile<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) records: usize,
     pub(crate) shape: TileShape<'a>,
+    /// Short neighbours, transposed.
+    rows: Rows<'a>,
 }
 
 /// Where the records of a tile begin.
@@ -91,10 +99,16 @@ impl<'a> Tile<'a> {
                 pieces,
             },
         };
+        Self::of(bytes, records, shape)
+    }
+
+    /// So many records that begin where `shape` says.
+    pub(crate) fn of(bytes: &'a [u8], records: usize, shape: TileShape<'a>) -> Self {
         Self {
             bytes,
             records,
             shape,
+            rows: Rows::default(),
         }
     }
 
@@ -141,11 +155,7 @@ impl<'a> Tile<'a> {
                 (self.bytes, TileShape::Pieces { per_record, pieces })
             }
         };
-        Self {
-            bytes,
-            records: count,
-            shape,
-        }
+        Self::of(bytes, count, shape)
     }
 }
 

@@ -93,10 +93,8 @@ pub(super) fn append_icmp_in_port(
                 length: 2,
             },
         ) => {
-            let are_icmp = |records: Range<usize>| {
-                let bytes = &tile.bytes[records.start * stride..records.end * stride];
-                records_with(bytes, stride, protocol, ICMP)
-            };
+            let are_icmp =
+                |records: Range<usize>| records_with(tile, stride, records, protocol, ICMP);
             column.extend_few(tile.records, are_icmp, |record| {
                 (be16(tile.bytes, record * stride + port) >> shift) as u8
             });

@@ -5,6 +5,7 @@ mod describe;
 mod exporter;
 mod flows;
 mod inner;
+mod neighbours;
 mod sections;
 mod shape;
 mod values;
@@ -26,6 +27,7 @@ pub(crate) use describe::{TargetColumn, describe};
 pub(crate) use exporter::NamedExporter;
 pub(crate) use flows::{flow_op, list_op, uptime};
 pub(crate) use inner::with_inner;
+pub(crate) use neighbours::{NEIGHBOURHOOD, neighbourhoods};
 pub(crate) use sections::SectionField;
 pub(crate) use shape::{Piece, RecordShape};
 pub(crate) use values::{SubTemplate, ValueColumn, ValueField, element_type, value_fields};
@@ -190,6 +192,8 @@ pub(crate) struct DecodePlan {
     /// Where rows go; `None` if no sink asked for records of this kind.
     pub(crate) table: Option<usize>,
     pub(crate) ops: Box<[Op]>,
+    /// Where short fields stand side by side in each record: offsets at which they are read together.
+    pub(crate) neighbourhoods: Box<[usize]>,
     /// The packet section that tells what the fields do not.
     pub(crate) section: Option<SectionField>,
     /// Where records refer to common properties, which are to become fields of theirs (RFC 5473).

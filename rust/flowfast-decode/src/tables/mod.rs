@@ -14,7 +14,7 @@ use crate::element::ElementId;
 use crate::error::Warning;
 use crate::plan::{
     DecodePlan, Layout, NamedExporter, Op, ReversePlan, SectionField, TargetColumn, ValueColumn,
-    element_type, flow_op, list_op, reverse_counters, reversed, with_inner,
+    element_type, flow_op, list_op, neighbourhoods, reverse_counters, reversed, with_inner,
 };
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
@@ -176,6 +176,7 @@ impl Tables {
             shape: layout.shape.clone(),
             kind,
             table,
+            neighbourhoods: neighbourhoods(&layout.shape, &ops),
             ops: ops.into(),
             section: (kind == RecordKind::Data && !is_wire)
                 .then(|| SectionField::find(layout))

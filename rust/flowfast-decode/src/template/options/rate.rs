@@ -132,11 +132,8 @@ mod tests {
         };
         let layout = Layout::new(&definition).unwrap();
         let bytes: Vec<u8> = fields.iter().flat_map(|field| field.1).copied().collect();
-        let tile = Tile {
-            bytes: &bytes,
-            records: 1,
-            shape: crate::kernel::TileShape::Strided(bytes.len()),
-        };
+        let shape = crate::kernel::TileShape::Strided(bytes.len());
+        let tile = Tile::of(&bytes, 1, shape);
         RateFields::find(&layout)?.rate(&tile, 0)
     }
 
