@@ -2,9 +2,10 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -270,6 +271,12 @@ def plan_command(
     return plan.run({name: value for name, value in given.items() if value is not None}, schema=schema_, as_json=json)
 
 
+def _given(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """Those of these options that the command line has, be it with their default."""
+    sources = ((name, context.get_parameter_source(name)) for name in names)
+    return [name for name, source in sources if source is not None and source.name == "COMMANDLINE"]
+
+
 bench = typer.Typer(help="Measure the speed of this machine.")
 app.add_typer(bench, name="bench")
 
@@ -287,6 +294,7 @@ BenchJson = Annotated[bool, typer.Option("--json", help="As one JSON object.")]
 
 @bench.command("decode")
 def bench_decode_command(
+    context: typer.Context,
     *,
     template: BenchTemplate = "ipfix-25",
     capture: Annotated[str | None, typer.Option(metavar="FILE", help="A pcap or pcapng file in place of a template.")] = None,
@@ -308,9 +316,13 @@ def bench_decode_command(
     json: BenchJson = False,
 ) -> int:
     """Decode in memory, in one thread: records per CPU-second, beside a plain decoder and beside copying."""
-    load = (
-        {"template": template, "order": order, "exporters": exporters, "templates": templates} if capture is None else {"capture": capture}
-    )
+    load: dict[str, Any] = {"template": template, "order": order, "exporters": exporters, "templates": templates}
+    if capture is not None:
+        if given := _given(context, load):
+            raise UsageError(
+                f"a capture has its own records, which `--{given[0]}` cannot change", f"leave out `--{given[0]}` or `--capture`"
+            )
+        load = {"capture": capture}
     return bench_decode.run(
         load, kernel=kernel, records=records, runs=runs, schema=schema_, columns=split_list(columns) if columns else None, as_json=json
     )

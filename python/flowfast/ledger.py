@@ -1,12 +1,12 @@
 """The ledger that lies beside the flows: reading it, whether it balances, and what was lost most."""
 
 import ipaddress
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -89,7 +89,7 @@ class Ledger:
     """By exporter, format and Observation Domain; all None: what belongs to no exporter."""
     targets: dict[str, Counter[str]]
 
-    @property
+    @cached_property
     def imbalances(self) -> list[str]:
         """What does not add up, in sentences; empty if everything does."""
         found = list(self.total.imbalances())
@@ -131,48 +131,48 @@ class Ledger:
 
 def read(directory: Path, since: datetime | None = None, exporter: Address | None = None) -> Ledger | None:
     """The ledger in a directory of rotating files; None if it has no rows of that time or exporter. Raises InputError."""
-    rows = _rows(directory, since)
-    if rows is None:
+    sums = _sums(directory, since, exporter)
+    if not sums.num_rows:
         return None
-    ledger = Ledger(datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC), Book(), {}, {})
-    for row in rows:
-        address = _address(row["exporter"])
-        if exporter is not None and address != exporter:
-            continue
-        ledger.first_minute = min(ledger.first_minute, row["minute_min"])
-        ledger.last_minute = max(ledger.last_minute, row["minute_max"])
-        if row["target"] is not None:
-            ledger.targets.setdefault(row["target"], Counter())[row["counter"]] += row["count_sum"]
-            continue
-        entry = (row["counter"], row["reason"], row["label"], row["count_sum"])
-        ledger.total.add(*entry)
-        ledger.parties.setdefault((address, row["format"], row["domain"]), Book()).add(*entry)
-    return ledger if ledger.parties or ledger.targets else None
+    first_minute, last_minute = pc.min(sums["minute_min"]).as_py(), pc.max(sums["minute_max"]).as_py()
+    books: defaultdict[tuple[bytes | None, str | None, int | None], Book] = defaultdict(Book)
+    targets: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    total = Book()
+    columns = (sums[name].to_pylist() for name in (*_KEYS, "count_sum"))
+    for octets, form, domain, target, *entry in zip(*columns, strict=True):
+        if target is None:
+            total.add(*entry)
+            books[octets, form, domain].add(*entry)
+        else:
+            counter, _, _, count = entry
+            targets[target][counter] += count
+    parties = {(_address(octets), form, domain): book for (octets, form, domain), book in books.items()}
+    return Ledger(first_minute, last_minute, total, parties, dict(targets))
 
 
-def _rows(directory: Path, since: datetime | None) -> list[dict[str, Any]] | None:
-    """Sums of all rows, by everything but the minute and the worker."""
+def _sums(directory: Path, since: datetime | None, exporter: Address | None) -> pa.Table:
+    """Sums of the rows, by everything but the minute and the worker."""
+    condition = pc.scalar(True)
+    if since is not None:
+        condition &= pc.field("minute") >= pa.scalar(since, pa.timestamp("us", "UTC"))
+    if exporter is not None:
+        condition &= pc.field("exporter") == pa.scalar(_octets(exporter), pa.binary(16))
     found = []
     for suffix in ("parquet", "arrow"):
         files = [str(path) for path in sorted((directory / TABLE).rglob(f"*.{suffix}"))]
-        if files:
-            found.append(_sums(files, suffix, since))
+        if not files:
+            continue
+        try:
+            rows = ds.dataset(files, format=suffix).to_table(filter=condition)
+        except (OSError, pa.ArrowException) as error:
+            raise InputError(f"cannot read the ledger: {reason(error)}", "is it a directory that flowfast wrote?") from error
+        found.append(rows.group_by(_KEYS).aggregate([("count", "sum"), ("minute", "min"), ("minute", "max")]))
     if not found:
         raise InputError(
             f"there is no ledger in {directory}",
             "`flowfast collect --to parquet:DIR` writes one beside the flows, each minute, and gives it its name when its interval ends",
         )
-    sums = pa.concat_tables(found)
-    return sums.to_pylist() or None
-
-
-def _sums(files: list[str], suffix: str, since: datetime | None) -> pa.Table:
-    condition = None if since is None else pc.field("minute") >= pa.scalar(since, pa.timestamp("us", "UTC"))
-    try:
-        rows = ds.dataset(files, format=suffix).to_table(filter=condition)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"cannot read the ledger: {reason(error)}", "is it a directory that flowfast wrote?") from error
-    return rows.group_by(_KEYS).aggregate([("count", "sum"), ("minute", "min"), ("minute", "max")])
+    return pa.concat_tables(found)
 
 
 def _address(octets: bytes | None) -> Address | None:
@@ -180,6 +180,11 @@ def _address(octets: bytes | None) -> Address | None:
         return None
     address = ipaddress.IPv6Address(octets)
     return address.ipv4_mapped or address
+
+
+def _octets(address: Address) -> bytes:
+    """As the ledger has it: IPv4 mapped into IPv6."""
+    return address.packed if address.version == 6 else ipaddress.IPv6Address(f"::ffff:{address}").packed
 
 
 def name_of(party: Party) -> str:

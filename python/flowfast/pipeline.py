@@ -1,8 +1,9 @@
 """From the core to the targets: every batch goes to every sink, each behind a queue and a thread of its own."""
 
 import threading
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import Protocol, TypeGuard
 
@@ -16,7 +17,7 @@ from flowfast.sinks.rotating import RotatingFiles
 QUEUE_ROWS = 1 << 19
 """Rows that wait before a sink: what a slow one may hold in memory."""
 POLL_S = 0.1
-"""How long nothing else happens while an event, room in a queue or a thread's end is waited for."""
+"""How long nothing else happens while events are handed on, or room in a queue or a thread's end is waited for."""
 RETRY_S = (0.1, 5.0)
 """Pause before the first retry of a write that the operating system refused; it doubles up to the second."""
 LAST_PATIENCE_S = 5.0
@@ -52,15 +53,19 @@ class SinkRunner:
         self.keeps_ledger = keeps_ledger
         self._journal = journal
         self._missing: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        self._missing_lock = threading.Lock()
         self.lost: TargetLost | None = None
         self._sink = sink
         self.queue_rows = queue_rows
-        self._queue: deque[Event] = deque()
-        self._rows = 0
-        self._ending_s: float | None = None
+        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        """Events, and None when no more will come. Batches are many: this wakes a thread with the least work."""
+        self._rows_offered = self._rows_taken = 0
+        """Counted by the thread that offers, and by the one that takes: no counter has two writers."""
+        self._has_room = threading.Event()
+        self._ending = threading.Event()
+        self._ending_s = 0.0
         self.events_taken = 0
         self.seconds_writing = 0.0
-        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"sink {account.target}", daemon=True)
 
     def start(self) -> None:
@@ -70,15 +75,18 @@ class SinkRunner:
     def offer(self, event: Event) -> bool:
         """Queue an event; False if rows find no room. An empty queue takes a batch of any size."""
         rows = _rows(event)
-        with self._changed:
-            if rows and self._rows and self._rows + rows > self.queue_rows:
+        if rows and not self._takes(rows):
+            self._has_room.clear()
+            if not self._takes(rows):  # nothing was taken before the flag was cleared: who waits for it is woken
                 return False
-            self._queue.append(event)
-            self._rows += rows
-            if _has_records(event):
-                self.account.hand(event)
-            self._changed.notify_all()
+        if _has_records(event):
+            self.account.hand(event)
+        self._rows_offered += rows
+        self._queue.put(event)
         return True
+
+    def _takes(self, rows: int) -> bool:
+        return not self.rows_waiting or self.rows_waiting + rows <= self.queue_rows
 
     def expect(self, end: IntervalEnd) -> None:
         """The end of an interval is about to be offered to all sinks of its worker: none of them decides on its segment alone."""
@@ -101,18 +109,17 @@ class SinkRunner:
     @property
     def rows_waiting(self) -> int:
         """Rows in the queue."""
-        return self._rows
+        return self._rows_offered - self._rows_taken
 
     def wait_for_room(self, timeout_s: float) -> None:
-        """Wait for the queue to change, `timeout_s` at most."""
-        with self._changed:
-            self._changed.wait(timeout_s)
+        """After `offer` has found no room: wait for some, `timeout_s` at most."""
+        self._has_room.wait(timeout_s)
 
     def end(self) -> None:
         """No more events will come: the sink closes when it has taken the queued ones."""
-        with self._changed:
-            self._ending_s = monotonic()
-            self._changed.notify_all()
+        self._ending_s = monotonic()
+        self._ending.set()
+        self._queue.put(None)
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the sink to close, `timeout_s` at most; whether it has."""
@@ -158,31 +165,26 @@ class SinkRunner:
 
     def _may_retry_after(self, pause_s: float) -> bool:
         """Wait before a retry; False, at once, if no more rows come and there was time enough."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ending_s is not None, pause_s)
-            if self._ending_s is None:
-                return True
-            left_s = self._ending_s + LAST_PATIENCE_S - monotonic()
+        if not self._ending.wait(pause_s):
+            return True
+        left_s = self._ending_s + LAST_PATIENCE_S - monotonic()
         sleep(max(0, min(left_s, pause_s, POLL_S)))
         return left_s > 0
 
     def _take(self) -> Event | None:
-        with self._changed:
-            while not self._queue:
-                if self._ending_s is not None:
-                    return None
-                self._changed.wait()
-            event = self._queue.popleft()
-            self._rows -= _rows(event)
-            self._changed.notify_all()
-            return event
+        event = self._queue.get()
+        if event is not None:
+            self._rows_taken += _rows(event)
+            if not self._has_room.is_set():
+                self._has_room.set()
+        return event
 
     def _give(self, event: Event) -> None:
         if isinstance(event, IntervalEnd):
             if self._journal is None or not isinstance(self._sink, RotatingFiles):
                 self._sink.end_interval(event.worker, event.interval_start)
             else:
-                with self._changed:
+                with self._missing_lock:
                     missing = self._missing.pop((event.worker, event.interval_start), [])
                 self._journal.settle(self._sink, event, missing)
         elif self.lost is not None:
@@ -191,14 +193,14 @@ class SinkRunner:
             self._sink.write(event)
 
     def _miss(self, batch: Batch) -> None:
-        with self._changed:
+        with self._missing_lock:
             self._missing[batch.worker, batch.interval_start] += _batches(batch)
 
 
 class Pipeline:
     """Takes every event from a source and offers it to every sink.
 
-    `wait`: wait for a sink whose queue is full, else its rows are dropped, for that sink only, and counted. `on_tick` is called at least
+    `wait`: wait for a sink whose queue is full, else its rows are dropped, for that sink only, and counted. `on_tick` is called about
     every `POLL_S`, whatever happens, on the thread that runs the pipeline.
     """
 
@@ -212,16 +214,19 @@ class Pipeline:
         self._wait = wait
         self._on_tick = on_tick
         self._abandoned = False
+        self._tick_due_s = 0.0
 
     def run(self) -> bool:
         """Run until the source has finished and every sink has closed; False if it was abandoned before."""
         for runner in self._runners:
             runner.start()
-        while not self._source.finished and not self._abandoned:
+        while not self._abandoned:
             event = self._source.next_event(POLL_S)
             if event is not None:
                 self._hand(event)
-            self._on_tick()
+            elif self._source.finished:
+                break
+            self._tick()
             self._change_runners()
         for runner in self._active():
             runner.end()
@@ -229,6 +234,12 @@ class Pipeline:
             while not self._abandoned and not runner.join(POLL_S):
                 self._on_tick()
         return not self._abandoned
+
+    def _tick(self) -> None:
+        now_s = monotonic()
+        if now_s >= self._tick_due_s:
+            self._tick_due_s = now_s + POLL_S
+            self._on_tick()
 
     def change(self, runners: Sequence[SinkRunner], *, wait: bool, workers: Sequence[int] = ()) -> None:
         """Hand to these runners from the next event on, and what these workers send once their interval has ended; those left out take what
@@ -291,7 +302,7 @@ class Pipeline:
                     runner.drop(event)
                     break
                 runner.wait_for_room(POLL_S)
-                self._on_tick()
+                self._tick()
 
 
 def _is_ledger(event: Event) -> bool:

@@ -116,7 +116,7 @@ def _split(text: str, hint: str) -> SplitResult:
 
 def _port(text: str, parts: SplitResult) -> int:
     if parts.port is None:
-        raise UsageError(f"`{text}` names no port", f"add one, such as `{parts.scheme}://{parts.netloc or '[::]'}:2055`")
+        raise UsageError(f"`{text}` names no port", f"add one, such as `{parts.scheme}://{parts.netloc.rstrip(':') or '[::]'}:2055`")
     return parts.port
 
 

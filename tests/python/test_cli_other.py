@@ -97,6 +97,8 @@ def test_bench_decode_of_a_capture(tmp_path):
         (["--kernel", "gpu"], "hint: kernels are auto, scalar, plain"),
         (["--template", "v5", "--order", "worst"], "hint: "),
         (["--capture", "/nonexistent"], "cannot read /nonexistent"),
+        (["--capture", "/nonexistent", "--template", "ipfix-25"], "hint: leave out `--template` or `--capture`"),
+        (["--capture", "/nonexistent", "--exporters", "2"], "which `--exporters` cannot change"),
     ],
 )
 def test_bench_decode_names_mistakes(options, said):

@@ -67,6 +67,7 @@ def test_where_the_file_is(tmp_path, monkeypatch):
         ("[collect]\nschema = 'flow'", "`flow` is not one of flows, wire", "did you mean `flows`?"),
         ("[collect]\nwhen-full = 'wait'", "`wait` is not one of drop, block", "`block`"),
         ("[collect]\nlisten = ['udp://[::]']", "names no port", "udp://[::]:2055"),
+        ("[collect]\nlisten = ['udp://192.0.2.1:']", "names no port", "`udp://192.0.2.1:2055`"),
         ("[collect]\nlisten = []", "nothing to listen on", "leave `listen` out"),
         ("[collect]\nlisten = 2055", "not a list of texts", "--help"),
         ("[collect]\nto = ['parqet:x']", "`parqet:x` is no target", "did you mean `parquet`?"),

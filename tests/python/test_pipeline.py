@@ -1,4 +1,5 @@
 import errno
+import itertools
 import threading
 import time
 
@@ -6,7 +7,7 @@ import pytest
 from support import hand_made
 
 from flowfast.errors import TargetLost
-from flowfast.pipeline import Pipeline, SinkRunner
+from flowfast.pipeline import POLL_S, Pipeline, SinkRunner
 from flowfast.sinks import Account
 
 
@@ -21,7 +22,7 @@ class Batches:
         return not self._left
 
     def next_event(self, timeout_s):
-        return self._left.pop()
+        return self._left.pop() if self._left else None
 
 
 class Gated:
@@ -88,6 +89,11 @@ def quick_retries(monkeypatch):
     monkeypatch.setattr("flowfast.pipeline.LAST_PATIENCE_S", 0.2)
 
 
+@pytest.fixture
+def ticks_with_every_event(monkeypatch):
+    monkeypatch.setattr("flowfast.pipeline.POLL_S", 0.0)
+
+
 def runner(kind, queue_rows=1000):
     account = Account(kind.__name__)
     sink = kind(account)
@@ -118,6 +124,16 @@ def test_waiting_for_a_slow_sink_loses_nothing():
     assert run(100, slow_runner, wait=True)
     assert slow.rows == list(range(1000))
     assert slow_runner.account.records_dropped == 0
+
+
+def test_ticks_come_by_the_clock_and_not_with_every_event():
+    sink, its_runner = runner(Gated, queue_rows=100_000)
+    sink.gate.set()
+    ticks = []
+    begun = time.monotonic()
+    assert run(1000, its_runner, wait=True, on_tick=lambda: ticks.append(time.monotonic()))
+    assert 1 <= len(ticks) <= 2 + (time.monotonic() - begun) / POLL_S
+    assert len(sink.rows) == 10_000
 
 
 def test_a_batch_larger_than_the_queue_finds_room():
@@ -161,7 +177,7 @@ def test_a_sink_that_fails_half_its_writes_gets_every_row_once_and_in_order():
     assert not account.failing
 
 
-@pytest.mark.usefixtures("quick_retries")
+@pytest.mark.usefixtures("quick_retries", "ticks_with_every_event")
 def test_a_dead_sink_holds_no_more_than_its_queue_and_costs_the_others_nothing():
     dead, dead_runner = runner(Refusing, queue_rows=50)
     dead.refused.set()
@@ -188,13 +204,14 @@ def test_a_sink_that_comes_back_gets_what_waited():
     assert not its_runner.account.failing
 
 
+@pytest.mark.usefixtures("ticks_with_every_event")
 def test_runners_change_between_two_events():
     stays, stays_runner = runner(Gated)
     goes, goes_runner = runner(Gated)
     comes, comes_runner = runner(Gated)
     for sink in (stays, goes, comes):
         sink.gate.set()
-    ticks = iter(range(1000))
+    ticks = itertools.count()
 
     def tick():
         if next(ticks) == 40:

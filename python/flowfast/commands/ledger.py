@@ -75,7 +75,7 @@ def run(directory: Path, since: str | None, exporter: str | None, *, as_json: bo
         print("{}" if as_json else "the ledger has no rows of that time or exporter")
         return 0
     if as_json:
-        print(json.dumps(as_dict(ledger), indent=2))
+        print(json.dumps(as_dict(ledger)))
     else:
         _show(ledger)
     return EXIT_FAILED if ledger.imbalances else 0

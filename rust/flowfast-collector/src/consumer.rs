@@ -12,13 +12,13 @@ use flowfast_decode::{AccountSummary, Counter, ExporterSummary, TableKind, Templ
 use crate::error::StartError;
 use crate::event::Event;
 use crate::metrics::{Board, Counters, FatalDatagram};
-use crate::queue::{self, Control, Inbox, Outbox, WhenFull};
+use crate::queue::{Control, Outbox, Queue, WhenFull};
 
 /// What a consumer holds of its workers.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) control: Arc<Control>,
-    inbox: Inbox,
+    queue: Arc<Queue>,
     boards: Vec<Arc<Board>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     threads_lost: Arc<AtomicU64>,
@@ -36,17 +36,17 @@ pub(crate) struct Seat {
 impl Consumer {
     /// A consumer with a queue of so many flushes, and the seats of its workers.
     pub(crate) fn new(workers: usize, flushes: usize, when_full: WhenFull) -> (Self, Vec<Seat>) {
-        let (sender, inbox) = queue::queue(flushes);
+        let queue = Arc::new(Queue::new(flushes));
         let control = Arc::new(Control::new(when_full));
         let boards: Vec<_> = (0..workers).map(|_| Arc::<Board>::default()).collect();
         let seat = |(worker, board): (usize, &Arc<Board>)| Seat {
-            outbox: Outbox::new(worker, sender.clone(), Arc::clone(&control)),
+            outbox: Outbox::new(worker, Arc::clone(&queue), Arc::clone(&control)),
             board: Arc::clone(board),
         };
         let seats = boards.iter().enumerate().map(seat).collect();
         let consumer = Self {
             control,
-            inbox,
+            queue,
             boards,
             threads: Mutex::default(),
             threads_lost: Arc::default(),
@@ -81,12 +81,12 @@ impl Consumer {
 
     /// The next event; None after `timeout`, or at once when all workers have stopped and nothing is left.
     pub(crate) fn next_event(&self, timeout: Duration) -> Option<Event> {
-        self.inbox.next(timeout)
+        self.queue.next(timeout)
     }
 
     /// All workers have stopped, and the consumer has had every event.
     pub(crate) fn finished(&self) -> bool {
-        self.threads().iter().all(JoinHandle::is_finished) && self.inbox.is_empty()
+        self.threads().iter().all(JoinHandle::is_finished) && self.queue.is_empty()
     }
 
     /// Stops the workers without taking what they still have: it is dropped and counted.
@@ -105,7 +105,7 @@ impl Consumer {
     }
 
     fn abandon_queue(&self) {
-        while let Some(event) = self.inbox.next(Duration::ZERO) {
+        while let Some(event) = self.queue.next(Duration::ZERO) {
             if let Event::Batch(batch) = event
                 && batch.rows.kind != TableKind::Ledger
             {
@@ -203,7 +203,7 @@ impl Consumer {
 
     /// Flushes in the queue, and how many fit.
     pub(crate) fn queue_depth(&self) -> (usize, usize) {
-        (self.inbox.depth(), self.inbox.capacity())
+        (self.queue.depth(), self.queue.capacity())
     }
 }
 

@@ -1,11 +1,10 @@
 //! The bounded queue between workers and consumer, and what happens when it is full.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, TrySendError};
 use flowfast_decode::{AdmissionOptions, TableBatch};
 
 use crate::event::{Batch, Event, IntervalEnd, Segment};
@@ -134,7 +133,7 @@ impl Control {
 
 /// One place in the queue: one flush of one worker, however many tables it fills.
 #[derive(Debug)]
-pub(crate) enum Item {
+enum Item {
     Rows {
         worker: usize,
         interval_start_s: i64,
@@ -154,31 +153,138 @@ pub(crate) enum Sent {
     Closed,
 }
 
-/// A queue of so many flushes, for many workers and one consumer.
-pub(crate) fn queue(flushes: usize) -> (Sender<Item>, Inbox) {
-    let (sender, receiver) = crossbeam_channel::bounded(flushes.max(1));
-    let inbox = Inbox {
-        receiver,
-        unpacked: Mutex::default(),
-        next_id: AtomicU64::new(0),
-    };
-    (sender, inbox)
+/// The queue itself: room for so many flushes, from many workers to one consumer.
+///
+/// A channel would do, but who waits on one (crossbeam's, std's) first spins and yields for a while, on a core that a worker could use: with
+/// every batch, and ten times a second without.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    capacity: usize,
+    state: Mutex<State>,
+    /// Something has come, or the last worker has left.
+    arrived: Condvar,
+    /// Something was taken.
+    taken: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    /// Batches of the flush that was taken last, which the consumer gets one by one.
+    unpacked: VecDeque<Batch>,
+    /// Batches taken so far.
+    batches: u64,
+    /// Workers that may still send.
+    workers: usize,
+}
+
+impl State {
+    /// The next event, if there is one.
+    fn take(&mut self) -> Option<Event> {
+        loop {
+            if let Some(batch) = self.unpacked.pop_front() {
+                return Some(Event::Batch(batch));
+            }
+            match self.items.pop_front()? {
+                Item::End(end) => return Some(Event::IntervalEnd(end)),
+                Item::Rows {
+                    worker,
+                    interval_start_s,
+                    tables,
+                } => {
+                    let batches = (self.batches..).zip(tables).map(|(id, rows)| Batch {
+                        id,
+                        rows,
+                        worker,
+                        interval_start_s,
+                    });
+                    self.unpacked.extend(batches);
+                    self.batches += self.unpacked.len() as u64;
+                }
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// A queue of so many flushes.
+    pub(crate) fn new(flushes: usize) -> Self {
+        Self {
+            capacity: flushes.max(1),
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            taken: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next event; None after `timeout`, or at once when all workers are gone and nothing is left.
+    pub(crate) fn next(&self, timeout: Duration) -> Option<Event> {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.state();
+        loop {
+            if let Some(event) = state.take() {
+                drop(state);
+                self.taken.notify_one();
+                return Some(event);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.workers == 0 {
+                return None;
+            }
+            state = wait(&self.arrived, state, left);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state();
+        state.items.is_empty() && state.unpacked.is_empty()
+    }
+
+    /// Flushes in the queue.
+    pub(crate) fn depth(&self) -> usize {
+        self.state().items.len()
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+fn wait<'a>(
+    condition: &Condvar,
+    state: MutexGuard<'a, State>,
+    timeout: Duration,
+) -> MutexGuard<'a, State> {
+    let waited = condition.wait_timeout(state, timeout);
+    waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
 /// A worker's end of the queue.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     worker: usize,
-    sender: Sender<Item>,
+    queue: Arc<Queue>,
     control: Arc<Control>,
     waiting_ends: VecDeque<IntervalEnd>,
 }
 
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.queue.state().workers -= 1;
+        self.queue.arrived.notify_one();
+    }
+}
+
 impl Outbox {
-    pub(crate) fn new(worker: usize, sender: Sender<Item>, control: Arc<Control>) -> Self {
+    pub(crate) fn new(worker: usize, queue: Arc<Queue>, control: Arc<Control>) -> Self {
+        queue.state().workers += 1;
         Self {
             worker,
-            sender,
+            queue,
             control,
             waiting_ends: VecDeque::new(),
         }
@@ -239,85 +345,23 @@ impl Outbox {
         Sent::Queued
     }
 
-    fn send(&self, mut item: Item) -> Sent {
+    fn send(&self, item: Item) -> Sent {
+        let mut state = self.queue.state();
         loop {
             if self.control.abandoned() {
                 return Sent::Closed;
             }
+            if state.items.len() < self.queue.capacity {
+                state.items.push_back(item);
+                drop(state);
+                self.queue.arrived.notify_one();
+                return Sent::Queued;
+            }
             // Once stopping there is no socket to keep reading, so the last rows may wait for the consumer.
             if !self.control.blocking() && !self.control.stopping() {
-                return match self.sender.try_send(item) {
-                    Ok(()) => Sent::Queued,
-                    Err(TrySendError::Full(_)) => Sent::QueueFull,
-                    Err(TrySendError::Disconnected(_)) => Sent::Closed,
-                };
+                return Sent::QueueFull;
             }
-            match self.sender.send_timeout(item, PATIENCE) {
-                Ok(()) => return Sent::Queued,
-                Err(SendTimeoutError::Timeout(again)) => item = again,
-                Err(SendTimeoutError::Disconnected(_)) => return Sent::Closed,
-            }
+            state = wait(&self.queue.taken, state, PATIENCE);
         }
-    }
-}
-
-/// The consumer's end of the queue.
-#[derive(Debug)]
-pub(crate) struct Inbox {
-    receiver: Receiver<Item>,
-    /// Batches of the flush that was taken last, which the consumer gets one by one.
-    unpacked: Mutex<VecDeque<Batch>>,
-    next_id: AtomicU64,
-}
-
-impl Inbox {
-    /// The next event; None after `timeout`, or at once when all workers are gone and nothing is left.
-    pub(crate) fn next(&self, timeout: Duration) -> Option<Event> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(batch) = unpacked.pop_front() {
-                return Some(Event::Batch(batch));
-            }
-            drop(unpacked);
-            match self.receiver.recv_deadline(deadline) {
-                Ok(Item::End(end)) => return Some(Event::IntervalEnd(end)),
-                Ok(Item::Rows {
-                    worker,
-                    interval_start_s,
-                    tables,
-                }) => {
-                    let batches = tables.into_iter().map(|rows| Batch {
-                        id: self.next_id.fetch_add(1, Ordering::Relaxed),
-                        rows,
-                        worker,
-                        interval_start_s,
-                    });
-                    self.unpacked
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .extend(batches);
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
-            }
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.receiver.is_empty()
-            && self
-                .unpacked
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty()
-    }
-
-    /// Flushes in the queue.
-    pub(crate) fn depth(&self) -> usize {
-        self.receiver.len()
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.receiver.capacity().unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::batch::event_object;
 
 /// How long signals may go unnoticed.
-const SLICE: Duration = Duration::from_millis(50);
+const SLICE: Duration = Duration::from_millis(100);
 
 /// The next event out of `take`, or None after `timeout_s`, or as soon as `finished`. Raises what a signal handler raises.
 pub(crate) fn next_event(

@@ -29,6 +29,8 @@ const MIN_PAUSE: Duration = Duration::from_micros(100);
 #[derive(Debug)]
 pub(crate) struct Receiver {
     socket: Socket,
+    /// What it is bound to, if that is one address: all is sent to it.
+    address: Option<IpAddr>,
     slots: Slots,
     received: Vec<Received>,
     /// Slots of the next call.
@@ -74,8 +76,11 @@ impl Receiver {
 
     fn with_buffer(socket: Socket, octets: usize) -> Self {
         let buffered = socket.recv_buffer_size().unwrap_or_default();
+        let bound = socket.local_addr().ok().and_then(|each| each.as_socket());
+        let address = bound.map(|each| each.ip().to_canonical());
         Self {
             socket,
+            address: address.filter(|each| !each.is_unspecified()),
             slots: Slots::new(octets),
             received: Vec::with_capacity(SLOTS),
             count: 1,
@@ -110,9 +115,11 @@ impl Receiver {
             self.heard = Some(Instant::now());
             self.count = (CALL_OCTETS / longest.max(1)).clamp(1, SLOTS);
         }
-        let slots = &self.slots;
+        let (slots, address) = (&self.slots, self.address);
         let received = self.received.iter().enumerate();
-        Ok(received.map(|(slot, each)| Reception::new(each, slots.octets(slot, each.octets))))
+        Ok(received.map(move |(slot, each)| {
+            Reception::new(each, slots.octets(slot, each.octets), address)
+        }))
     }
 
     /// Datagrams that the kernel dropped at this socket; wraps at 2^32.
@@ -132,7 +139,7 @@ fn pause(buffer_octets: usize) -> Duration {
 }
 
 impl<'a> Reception<'a> {
-    fn new(received: &Received, octets: &'a [u8]) -> Self {
+    fn new(received: &Received, octets: &'a [u8], bound: Option<IpAddr>) -> Self {
         let segment = received.segment.map_or(received.octets.max(1), usize::from);
         if received.truncated {
             return Self::Truncated {
@@ -140,9 +147,9 @@ impl<'a> Reception<'a> {
                 octets: received.octets,
             };
         }
-        let local_address = received.destination.map(|each| each.to_canonical());
+        let destination = received.destination.map(|each| each.to_canonical());
         Self::Train(Train {
-            local_address,
+            local_address: destination.or(bound),
             ..Train::new(received.source, octets, segment)
         })
     }

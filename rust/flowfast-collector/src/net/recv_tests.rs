@@ -118,6 +118,24 @@ fn sources_are_unmapped_and_keep_their_port() {
             (train.exporter, train.exporter_port),
             (source, sender.local_addr().unwrap().port())
         );
+        assert_eq!(train.local_address, Some(to));
+    }
+}
+
+#[test]
+fn what_comes_to_a_socket_of_one_address_was_sent_there() {
+    for address in [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        Ipv6Addr::LOCALHOST.into(),
+    ] {
+        let bound = socket::bind((address, 0).into(), 1, 0, TIMEOUT).unwrap();
+        let mut receiver = Receiver::new(bound.sockets.into_iter().next().unwrap());
+        let sender = UdpSocket::bind((address, 0)).unwrap();
+        sender.send_to(b"x", bound.address).unwrap();
+        let Reception::Train(train) = one(&mut receiver) else {
+            panic!("nothing came")
+        };
+        assert_eq!(train.local_address, Some(address));
     }
 }
 

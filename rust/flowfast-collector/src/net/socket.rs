@@ -65,7 +65,7 @@ pub(crate) fn adopt(
         // Without the privilege it keeps what it has: SO_RCVBUF could make it smaller (net.core.rmem_max).
         let _ = sys::force_receive_buffer(socket.as_fd(), octets(rcvbuf));
     }
-    prepare(&socket, receive_timeout)?;
+    prepare(&socket, address, receive_timeout)?;
     Ok((address, socket))
 }
 
@@ -129,17 +129,18 @@ fn open(address: SocketAddr, rcvbuf: usize, receive_timeout: Duration) -> io::Re
         // Never fails for being too large: the kernel grants what net.core.rmem_max allows, and we report that.
         socket.set_recv_buffer_size(rcvbuf)?;
     }
-    prepare(&socket, receive_timeout)?;
+    prepare(&socket, address, receive_timeout)?;
     Ok(socket)
 }
 
 /// What a worker needs of its socket, whoever bound it.
-fn prepare(socket: &Socket, receive_timeout: Duration) -> io::Result<()> {
+fn prepare(socket: &Socket, address: SocketAddr, receive_timeout: Duration) -> io::Result<()> {
     // A kernel without UDP_GRO gives single datagrams, which are received just as well.
     let _ = sys::enable_udp_gro(socket.as_fd());
-    // Without it, templates are listed without the address that they were sent to.
-    let is_ipv6 = socket.domain().is_ok_and(|domain| domain == Domain::IPV6);
-    let _ = sys::enable_packet_info(socket.as_fd(), is_ipv6);
+    // What is bound to one address is told nothing new. Without it, templates are listed without the address that they were sent to.
+    if address.ip().is_unspecified() {
+        let _ = sys::enable_packet_info(socket.as_fd(), address.is_ipv6());
+    }
     socket.set_read_timeout(Some(receive_timeout))
 }
 
