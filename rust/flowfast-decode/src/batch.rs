@@ -460,12 +460,19 @@ fn each_alike<T: PartialEq>(
     value: impl Fn(&MessageContext) -> T,
     mut each: impl FnMut(T, usize),
 ) {
-    for alike in runs.chunk_by(|a, b| value(&a.context) == value(&b.context)) {
-        each(
-            value(&alike[0].context),
-            alike.iter().map(|run| run.records).sum(),
-        );
+    let Some(first) = runs.first() else { return };
+    let (mut last, mut records) = (value(&first.context), 0);
+    for run in runs {
+        let next = value(&run.context);
+        if next != last {
+            each(
+                std::mem::replace(&mut last, next),
+                std::mem::take(&mut records),
+            );
+        }
+        records += run.records;
     }
+    each(last, records);
 }
 
 /// An address in the one form that all address columns have.

@@ -33,14 +33,10 @@ impl Decoder {
     /// the records of a set, as `split` gives them; `templates`: those in effect for it.
     pub(crate) fn check_values(
         &self,
-        format: FormatCode,
         plan_id: PlanId,
         (body, pieces, records): (&[u8], &[Piece], usize),
         templates: &dyn Fn(u16) -> Option<PlanId>,
     ) -> Result<(), DecodeError> {
-        if !self.checks_lengths(format) {
-            return Ok(());
-        }
         let Some(plan) = self.plans.get(plan_id) else {
             return Ok(());
         };
@@ -59,7 +55,8 @@ impl Decoder {
         Ok(())
     }
 
-    fn checks_lengths(&self, format: FormatCode) -> bool {
+    /// Whether values of a format are to be checked.
+    pub(crate) fn checks_lengths(&self, format: FormatCode) -> bool {
         self.strict_lengths && format == FormatCode::Ipfix
     }
 }

@@ -66,8 +66,8 @@ impl<F: Copy + Eq + Hash> LongerRecords<F> {
     pub(super) fn drain(
         &mut self,
         decoder: &mut Decoder,
-        run: Run,
-        append: fn(&mut Decoder, PlanId, &[u8], &[Piece], Run),
+        run: &Run,
+        append: fn(&mut Decoder, PlanId, &[u8], &[Piece], &Run),
     ) {
         for span in self.spans.drain(..) {
             self.pieces.clear();
@@ -75,13 +75,8 @@ impl<F: Copy + Eq + Hash> LongerRecords<F> {
             let split = decoder.split(span.plan, octets, &mut self.pieces);
             debug_assert_eq!(split, Ok((span.records, octets.len())));
             if let Ok((records, _)) = split {
-                append(
-                    decoder,
-                    span.plan,
-                    octets,
-                    &self.pieces,
-                    Run { records, ..run },
-                );
+                let run = Run { records, ..*run };
+                append(decoder, span.plan, octets, &self.pieces, &run);
             }
         }
         self.arena.clear();

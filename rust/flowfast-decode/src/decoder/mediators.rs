@@ -18,8 +18,8 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
-        mut take: impl FnMut(&mut Self, &[u8], &[Piece], Run),
+        run: &Run,
+        mut take: impl FnMut(&mut Self, &[u8], &[Piece], &Run),
     ) {
         let named = self.plans.get(plan_id).and_then(|plan| plan.exporter);
         let Some(named) = named.filter(|_| self.is_mediator(run.context.source)) else {
@@ -47,7 +47,7 @@ impl Decoder {
             let split = self.split(plan_id, part, &mut part_pieces);
             debug_assert_eq!(split, Ok((run.records, octets)));
             if split.is_ok() {
-                take(self, part, &part_pieces, run);
+                take(self, part, &part_pieces, &run);
             }
         }
     }

@@ -38,7 +38,7 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
         let mut reader = std::mem::take(&mut self.properties);
         for record in 0..run.records {
@@ -87,7 +87,7 @@ impl PropertyReader {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
         record: usize,
     ) {
         let Some(plan) = decoder.plans.get(plan_id) else {

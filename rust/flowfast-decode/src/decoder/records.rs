@@ -33,10 +33,10 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
         if !self.learns() && self.plans.get(plan_id).is_some_and(DecodePlan::is_plain) {
-            return self.append_rows(plan_id, body, pieces, &run);
+            return self.append_rows(plan_id, body, pieces, run);
         }
         if self.kind(plan_id) == Some(RecordKind::Options) {
             self.learn_from(Subject::Names, plan_id, body, pieces, run);
@@ -62,7 +62,7 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
         self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
             decoder.append_flows_of(plan_id, body, pieces, run);
@@ -70,10 +70,10 @@ impl Decoder {
     }
 
     /// Appends records of one Exporter.
-    fn append_flows_of(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
+    fn append_flows_of(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: &Run) {
         match self.plans.get(plan_id).and_then(|plan| plan.section) {
             Some(section) => self.append_sections(plan_id, section, body, pieces, run),
-            None => self.append_rows(plan_id, body, pieces, &run),
+            None => self.append_rows(plan_id, body, pieces, run),
         }
     }
 
@@ -124,7 +124,7 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
         let plan = self.plans.get(plan_id);
         if plan.is_none_or(|plan| plan.options.is_none()) {
@@ -142,9 +142,9 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
-        let room = self.options_room(run.context);
+        let room = self.options_room(&run.context);
         let Some((domain, fields, records)) = self.lesson(plan_id, body, pieces, run) else {
             return;
         };
@@ -170,7 +170,7 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
         let sender = run.context.exporter;
         self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
@@ -181,7 +181,7 @@ impl Decoder {
         });
     }
 
-    fn take_own_reports(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
+    fn take_own_reports(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: &Run) {
         let Some(plan) = self.plans.get(plan_id) else {
             return;
         };
@@ -199,7 +199,7 @@ impl Decoder {
         plan_id: PlanId,
         body: &'a [u8],
         pieces: &'a [Piece],
-        run: Run,
+        run: &Run,
     ) -> Option<(&'a mut Domain, &'a OptionsFields, Tile<'a>)> {
         let plan = self.plans.get(plan_id)?;
         let fields = plan.options.as_ref()?;
@@ -208,7 +208,7 @@ impl Decoder {
     }
 
     /// Octets that what a session's options data teaches may take.
-    fn options_room(&self, context: MessageContext) -> usize {
+    fn options_room(&self, context: &MessageContext) -> usize {
         let free = self
             .limits
             .options_octets

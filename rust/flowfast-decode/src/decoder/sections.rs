@@ -39,15 +39,11 @@ impl Decoder {
         section: SectionField,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
         let mut reader = std::mem::take(&mut self.sections);
         reader.read(self, plan_id, section, body, pieces, run.records);
-        reader
-            .longer
-            .drain(self, run, |decoder, plan_id, body, pieces, run| {
-                decoder.append_rows(plan_id, body, pieces, &run);
-            });
+        reader.longer.drain(self, run, Self::append_rows);
         self.sections = reader;
     }
 }

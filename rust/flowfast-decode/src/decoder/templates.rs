@@ -117,7 +117,7 @@ impl Decoder {
         plan_id: PlanId,
         body: &[u8],
         pieces: &[Piece],
-        run: Run,
+        run: &Run,
     ) {
         let learns = self.learns();
         let Some(plan) = self.plans.get(plan_id) else {

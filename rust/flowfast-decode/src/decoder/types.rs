@@ -7,7 +7,13 @@ use crate::staging::{PlanId, tile};
 
 impl Decoder {
     /// Takes in what the records of a set tell, if they are options data that tells types.
-    pub(super) fn learn_types(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
+    pub(super) fn learn_types(
+        &mut self,
+        plan_id: PlanId,
+        body: &[u8],
+        pieces: &[Piece],
+        run: &Run,
+    ) {
         let plan = self.plans.get(plan_id);
         let Some((plan, fields)) = plan.and_then(|plan| Some((plan, plan.types?))) else {
             return;

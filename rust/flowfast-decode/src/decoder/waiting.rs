@@ -153,13 +153,16 @@ impl Decoder {
     ) -> Result<(usize, usize), DecodeError> {
         let (records, octets) = self.split(plan, set.body(), pieces)?;
         let context = &set.context;
+        if !self.checks_lengths(context.format) {
+            return Ok((records, octets));
+        }
         let (domain_index, now_ns) = (context.domain_index, context.received_ns);
         let templates = |template_id| {
             self.lookup(domain_index, set.session, template_id, now_ns)
                 .plan()
         };
         let found = (&set.body()[..octets], &pieces[..], records);
-        self.check_values(context.format, plan, found, &templates)?;
+        self.check_values(plan, found, &templates)?;
         Ok((records, octets))
     }
 
@@ -175,7 +178,7 @@ impl Decoder {
         let intake = std::mem::replace(&mut self.intake, Intake::Received);
         let mut pieces = Vec::new();
         if let Ok((records, octets)) = self.split(plan, set.body(), &mut pieces) {
-            self.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
+            self.append_records(plan, &set.body()[..octets], &pieces, &set.run(records));
         }
         self.intake = intake;
         self.stats.sets_recovered += 1;
@@ -190,7 +193,7 @@ impl Decoder {
         let mut pieces = Vec::new();
         if let Ok((records, octets)) = self.split(plan, set.body(), &mut pieces) {
             let body = &set.body()[..octets];
-            self.learn_from(Subject::Clock, plan, body, &pieces, set.run(records));
+            self.learn_from(Subject::Clock, plan, body, &pieces, &set.run(records));
         }
     }
 

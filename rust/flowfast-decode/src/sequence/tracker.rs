@@ -195,9 +195,10 @@ pub(crate) struct SequenceTracker {
 }
 
 /// What a message's sequence number says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SequenceEvent {
     /// As expected, or nothing to expect from.
+    #[default]
     InOrder,
     /// So many units are missing (FF-SQ-04); a wrap at 2^32 is none (FF-SQ-05).
     Lost(u32),

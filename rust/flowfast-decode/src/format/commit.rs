@@ -1,0 +1,188 @@
+//! Puts a message that has proved well-formed into effect, in the order of appearance (FF-IX-07, FF-V9-05).
+
+use std::ops::Range;
+
+use super::templated::{Counts, Records, Scratch, Step};
+use crate::batch::{MessageContext, Run};
+use crate::decoder::Decoder;
+use crate::error::SetLoss;
+use crate::plan::Piece;
+use crate::staging::PlanId;
+use crate::template::RecordKind;
+use crate::template::cache::Lookup;
+use crate::template::domain::{Awaited, WaitingSet};
+use crate::template::memory::{Taught, message_of_set};
+use crate::template::options::Subject;
+use crate::wire::set;
+
+/// A message that takes effect.
+struct Commit<'m> {
+    decoder: &'m mut Decoder,
+    payload: &'m [u8],
+    scratch: &'m Scratch,
+    /// The records of the set at hand.
+    run: Run,
+    new_templates: Vec<u16>,
+}
+
+/// Puts a message into effect that was split into this.
+pub(super) fn commit(
+    decoder: &mut Decoder,
+    payload: &[u8],
+    context: &MessageContext,
+    scratch: &Scratch,
+    counts: Counts,
+) {
+    let mut commit = Commit {
+        decoder,
+        payload,
+        scratch,
+        run: Run {
+            records: 0,
+            context: *context,
+        },
+        new_templates: Vec::new(),
+    };
+    if counts.data_records > counts.flow_records {
+        commit.learn_clock();
+    }
+    for step in &scratch.steps {
+        match step {
+            Step::Template {
+                template_id,
+                plan,
+                kind,
+                set,
+            } => commit.template(*template_id, *plan, *kind, set),
+            Step::Records(records) => commit.records(records),
+            Step::Undecodable {
+                template_id,
+                set,
+                why,
+            } => commit.undecodable(*template_id, set, *why),
+            Step::Warning(warning) => commit.decoder.warn(*warning),
+        }
+    }
+    // Once a message, however many templates it defines.
+    let new_templates = commit.new_templates;
+    decoder.decode_waiting(context.domain_index, new_templates, context.received_ns);
+}
+
+impl<'m> Commit<'m> {
+    /// The exporter's clock first: Flow Records may stand before the options data that tells it.
+    fn learn_clock(&mut self) {
+        for step in &self.scratch.steps {
+            if let Step::Records(records) = step
+                && records.kind == Some(RecordKind::Options)
+            {
+                let (body, pieces) = self.begin(records);
+                (self.decoder).learn_from(Subject::Clock, records.plan, body, pieces, &self.run);
+            }
+        }
+    }
+
+    /// The octets and pieces of a set's records, which are now at hand.
+    fn begin(&mut self, records: &Records) -> (&'m [u8], &'m [Piece]) {
+        self.run.records = records.count;
+        self.run.context.template_id = Some(records.template_id);
+        let start = records.set.start + set::HEADER_LEN;
+        (
+            &self.payload[start..start + records.octets],
+            &self.scratch.pieces[records.pieces.clone()],
+        )
+    }
+
+    fn template(
+        &mut self,
+        template_id: u16,
+        plan: Option<PlanId>,
+        kind: RecordKind,
+        set: &Range<usize>,
+    ) {
+        self.decoder.count_template(kind);
+        let Some(plan) = plan else { return };
+        let context = &self.run.context;
+        let is_new = self.decoder.store_template(
+            context.domain_index,
+            context.session,
+            template_id,
+            plan,
+            context.received_ns,
+        );
+        if is_new {
+            self.new_templates.push(template_id);
+        }
+        let taught = Taught::Template(template_id);
+        (self.decoder).remember(context, self.payload, set.clone(), taught);
+    }
+
+    fn records(&mut self, records: &Records) {
+        let (body, pieces) = self.begin(records);
+        let &Records {
+            template_id, plan, ..
+        } = records;
+        let Self {
+            decoder,
+            payload,
+            run,
+            ..
+        } = self;
+        if records.kind == Some(RecordKind::Options) {
+            let taught = Taught::Options(template_id);
+            decoder.remember(&run.context, payload, records.set.clone(), taught);
+            decoder.take_reports(plan, body, pieces, run);
+        }
+        // One of this message is stored by now, and was not when the set was read.
+        if self.scratch.templates.contains_key(&template_id) {
+            let MessageContext {
+                domain_index,
+                session,
+                received_ns,
+                ..
+            } = run.context;
+            decoder.take_template(domain_index, session, template_id, received_ns);
+        }
+        match decoder.lacks_properties(plan, body, pieces, run, 0) {
+            None => decoder.append_records(plan, body, pieces, run),
+            Some(awaits) => {
+                decoder.count_undecodable(run.context.domain_index);
+                self.wait(&records.set, awaits);
+            }
+        }
+    }
+
+    fn undecodable(&mut self, template_id: u16, set: &Range<usize>, why: Lookup) {
+        if self.decoder.learns() {
+            return; // it was counted when it came
+        }
+        let domain_index = self.run.context.domain_index;
+        self.decoder.count_undecodable(domain_index);
+        match why {
+            Lookup::Expired => {
+                let octets = set.len() - set::HEADER_LEN;
+                (self.decoder).discard_set(domain_index, SetLoss::ExpiredTemplate, octets);
+            }
+            Lookup::Missing | Lookup::Ambiguous | Lookup::Found(_) => {
+                if why == Lookup::Ambiguous {
+                    self.decoder.count_ambiguous(domain_index);
+                }
+                self.run.context.template_id = Some(template_id);
+                self.wait(set, Awaited::Template);
+            }
+        }
+    }
+
+    /// Lets the set at hand wait for what it lacks.
+    fn wait(&mut self, set: &Range<usize>, awaits: Awaited) {
+        let context = self.run.context;
+        let (message, set_start) = message_of_set(context.format, self.payload, set.clone());
+        self.decoder.wait(WaitingSet {
+            template_id: context.template_id.unwrap_or_default(),
+            awaits,
+            session: context.session,
+            context,
+            message,
+            body_start: set_start + set::HEADER_LEN,
+        });
+    }
+}
