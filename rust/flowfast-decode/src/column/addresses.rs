@@ -27,14 +27,6 @@ impl Append<Address> for Addresses {
 }
 
 impl Addresses {
-    /// With room for so many values.
-    pub(crate) fn with_capacity(rows: usize) -> Self {
-        Self {
-            values: Vec::with_capacity(rows),
-            validity: Validity::default(),
-        }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Datagram, Decoder, Intake};
-use crate::batch::{FormatCode, MessageContext, mapped, unmapped};
+use crate::batch::{FormatCode, MessageContext, Run, unmapped};
 use crate::element::ElementId;
 use crate::error::{SetLoss, Warning};
 use crate::ledger::NOBODY;
@@ -139,7 +139,7 @@ impl Decoder {
             sender_index: domain_index,
             session: datagram.session(),
             exporter: key.exporter,
-            source: mapped(datagram.exporter),
+            source: key.exporter,
             domain: None,
             sequence: None,
             template_id: None,
@@ -333,10 +333,10 @@ impl Decoder {
     }
 
     /// Flow Records that had waited for their template, of an earlier message.
-    pub(crate) fn add_recovered(&mut self, context: &MessageContext, records: usize) {
-        if let Some(domain) = self.domains.get_mut(context.domain_index) {
-            let session = stream_of(context);
-            domain.streams.add_recovered(session, records as u64);
+    pub(crate) fn add_recovered(&mut self, run: &Run) {
+        let session = stream_of(&run.context);
+        if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
+            domain.streams.add_recovered(session, run.records as u64);
         }
     }
 

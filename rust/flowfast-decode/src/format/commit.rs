@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use super::templated::{Counts, Records, Scratch, Step};
+use super::templated::{Counts, DataSet, Scratch, Step};
 use crate::batch::{MessageContext, Run};
 use crate::decoder::Decoder;
 use crate::error::SetLoss;
-use crate::plan::Piece;
-use crate::staging::PlanId;
+use crate::staging::{PlanId, Records};
 use crate::template::RecordKind;
 use crate::template::cache::Lookup;
 use crate::template::domain::{Awaited, WaitingSet};
@@ -54,7 +53,7 @@ pub(super) fn commit(
                 kind,
                 set,
             } => commit.template(*template_id, *plan, *kind, set),
-            Step::Records(records) => commit.records(records),
+            Step::Data(set) => commit.data(set),
             Step::Undecodable {
                 template_id,
                 set,
@@ -68,28 +67,17 @@ pub(super) fn commit(
     decoder.decode_waiting(context.domain_index, new_templates, context.received_ns);
 }
 
-impl<'m> Commit<'m> {
+impl Commit<'_> {
     /// The exporter's clock first: Flow Records may stand before the options data that tells it.
     fn learn_clock(&mut self) {
         for step in &self.scratch.steps {
-            if let Step::Records(records) = step
-                && records.kind == Some(RecordKind::Options)
+            if let Step::Data(set) = step
+                && set.kind == Some(RecordKind::Options)
             {
-                let (body, pieces) = self.begin(records);
-                (self.decoder).learn_from(Subject::Clock, records.plan, body, pieces, &self.run);
+                let records = records(self.payload, self.scratch, set, &mut self.run);
+                self.decoder.learn_from(Subject::Clock, &records);
             }
         }
-    }
-
-    /// The octets and pieces of a set's records, which are now at hand.
-    fn begin(&mut self, records: &Records) -> (&'m [u8], &'m [Piece]) {
-        self.run.records = records.count;
-        self.run.context.template_id = Some(records.template_id);
-        let start = records.set.start + set::HEADER_LEN;
-        (
-            &self.payload[start..start + records.octets],
-            &self.scratch.pieces[records.pieces.clone()],
-        )
     }
 
     fn template(
@@ -116,37 +104,29 @@ impl<'m> Commit<'m> {
         (self.decoder).remember(context, self.payload, set.clone(), taught);
     }
 
-    fn records(&mut self, records: &Records) {
-        let (body, pieces) = self.begin(records);
-        let &Records {
-            template_id, plan, ..
-        } = records;
-        let Self {
-            decoder,
-            payload,
-            run,
-            ..
-        } = self;
-        if records.kind == Some(RecordKind::Options) {
-            let taught = Taught::Options(template_id);
-            decoder.remember(&run.context, payload, records.set.clone(), taught);
-            decoder.take_reports(plan, body, pieces, run);
+    fn data(&mut self, set: &DataSet) {
+        let decoder = &mut *self.decoder;
+        let records = records(self.payload, self.scratch, set, &mut self.run);
+        let context = &records.run.context;
+        if set.kind == Some(RecordKind::Options) {
+            let taught = Taught::Options(set.template_id);
+            decoder.remember(context, self.payload, set.set.clone(), taught);
+            decoder.take_reports(&records);
         }
         // One of this message is stored by now, and was not when the set was read.
-        if self.scratch.templates.contains_key(&template_id) {
-            let MessageContext {
-                domain_index,
-                session,
-                received_ns,
-                ..
-            } = run.context;
-            decoder.take_template(domain_index, session, template_id, received_ns);
+        if self.scratch.templates.contains_key(&set.template_id) {
+            decoder.take_template(
+                context.domain_index,
+                context.session,
+                set.template_id,
+                context.received_ns,
+            );
         }
-        match decoder.lacks_properties(plan, body, pieces, run, 0) {
-            None => decoder.append_records(plan, body, pieces, run),
+        match decoder.lacks_properties(&records, 0) {
+            None => decoder.append_records(&records),
             Some(awaits) => {
-                decoder.count_undecodable(run.context.domain_index);
-                self.wait(&records.set, awaits);
+                decoder.count_undecodable(context.domain_index);
+                self.wait(&set.set, awaits);
             }
         }
     }
@@ -184,5 +164,23 @@ impl<'m> Commit<'m> {
             message,
             body_start: set_start + set::HEADER_LEN,
         });
+    }
+}
+
+/// The records of a set. `run` becomes theirs: it is of their message.
+fn records<'a>(
+    payload: &'a [u8],
+    scratch: &'a Scratch,
+    set: &DataSet,
+    run: &'a mut Run,
+) -> Records<'a> {
+    run.records = set.records;
+    run.context.template_id = Some(set.template_id);
+    let start = set.set.start + set::HEADER_LEN;
+    Records {
+        plan: set.plan,
+        body: &payload[start..start + set.octets],
+        pieces: &scratch.pieces[set.pieces.clone()],
+        run,
     }
 }

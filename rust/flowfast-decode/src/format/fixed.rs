@@ -6,6 +6,7 @@ use crate::decoder::{Datagram, Decoder};
 use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
 use crate::sequence::{Units, Volume};
+use crate::staging::Records;
 use crate::template::domain::DomainKey;
 use crate::template::{Definition, FieldSpecifier, RecordKind};
 use crate::wire::fixed::{FixedPacket, Layout, layouts};
@@ -58,8 +59,12 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         records: packet.count(),
         context,
     };
-    let plan = decoder.fixed_plan(packet.layout_index);
-    decoder.append_records(plan, packet.records(), &[], &run);
+    decoder.append_records(&Records {
+        plan: decoder.fixed_plan(packet.layout_index),
+        body: packet.records(),
+        pieces: &[],
+        run: &run,
+    });
     let arrived = Volume {
         messages: 1,
         records: run.records as u64,

@@ -11,7 +11,7 @@ use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::{SampleHeader, SampleKind, Units, Volume};
-use crate::staging::PlanId;
+use crate::staging::{PlanId, Records};
 use crate::template::domain::DomainKey;
 use crate::template::{Definition, RecordKind};
 use crate::wire::sflow::datagram::{SflowDatagram, Version, tagged};
@@ -60,6 +60,7 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
     };
     let context = MessageContext {
         domain: header.sub_agent(),
+        source: mapped(datagram.exporter),
         sequence: Some(header.sequence()),
         uptime_ms: Some(header.uptime_ms()),
         ..decoder.hear(datagram, key)
@@ -173,8 +174,12 @@ impl SampleReader {
                 records: span.records,
                 context: *context,
             };
-            let (body, pieces) = (&self.arena[span.octets], &self.pieces[span.pieces]);
-            decoder.append_records(span.plan, body, pieces, &run);
+            decoder.append_records(&Records {
+                plan: span.plan,
+                body: &self.arena[span.octets],
+                pieces: &self.pieces[span.pieces],
+                run: &run,
+            });
         }
         decoder.observe_samples(context, &self.headers);
         for warning in self.warnings.drain(..) {

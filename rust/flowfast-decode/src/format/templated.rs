@@ -7,12 +7,12 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 
 use super::commit::commit;
-use crate::batch::MessageContext;
+use crate::batch::{MessageContext, Run};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::Volume;
-use crate::staging::PlanId;
+use crate::staging::{PlanId, Records};
 use crate::template::cache::Lookup;
 use crate::template::{Definition, RecordKind};
 use crate::wire::set::{Set, Sets};
@@ -55,7 +55,7 @@ pub(super) enum Step {
         kind: RecordKind,
         set: Range<usize>,
     },
-    Records(Records),
+    Data(DataSet),
     Undecodable {
         template_id: u16,
         set: Range<usize>,
@@ -64,14 +64,14 @@ pub(super) enum Step {
     Warning(Warning),
 }
 
-/// The records of a data set.
+/// A data set whose template is known.
 #[derive(Debug)]
-pub(super) struct Records {
+pub(super) struct DataSet {
     pub(super) template_id: u16,
     pub(super) plan: PlanId,
     pub(super) kind: Option<RecordKind>,
-    pub(super) count: usize,
-    /// What they take of the set's body; the rest is padding.
+    pub(super) records: usize,
+    /// Octets of the records; what is left of the set's body is padding.
     pub(super) octets: usize,
     pub(super) pieces: Range<usize>,
     pub(super) set: Range<usize>,
@@ -108,16 +108,13 @@ pub(super) struct Message<'m> {
     counts: Counts,
 }
 
-/// What understands one set of a message.
-type ReadSet = fn(&mut Message<'_>, &Set<'_>) -> Result<(), DecodeError>;
-
-/// Decodes a message, all of it or nothing.
+/// Decodes a message, all of it or nothing. `read_set` takes in one of its sets.
 pub(super) fn decode(
     decoder: &mut Decoder,
     datagram: &Datagram<'_>,
     context: &MessageContext,
     sets: Sets<'_>,
-    read_set: ReadSet,
+    read_set: impl Fn(&mut Message<'_>, &Set<'_>) -> Result<(), DecodeError>,
 ) -> Result<Counts, DecodeError> {
     let mut scratch = decoder.scratch.take().unwrap_or_default();
     let mut message = Message {
@@ -139,7 +136,11 @@ pub(super) fn decode(
 
 impl Message<'_> {
     /// Reads all sets. A fault discards the message, or in lenient mode the rest of it (FF-IX-03).
-    fn split(&mut self, sets: Sets<'_>, read_set: ReadSet) -> Result<(), DecodeError> {
+    fn split(
+        &mut self,
+        sets: Sets<'_>,
+        read_set: impl Fn(&mut Message<'_>, &Set<'_>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
         for set in sets {
             match set.and_then(|set| read_set(self, &set)) {
                 Err(_) if self.is_lenient() => {
@@ -193,7 +194,7 @@ impl Message<'_> {
             return Ok(());
         }
         let step = match found {
-            Lookup::Found(plan) => Step::Records(self.records(set, plan)?),
+            Lookup::Found(plan) => Step::Data(self.split_set(set, plan)?),
             why => {
                 self.counts.undecoded_sets += 1;
                 Step::Undecodable {
@@ -207,25 +208,34 @@ impl Message<'_> {
         Ok(())
     }
 
-    /// The records of a set, of this plan.
-    fn records(&mut self, set: &Set<'_>, plan: PlanId) -> Result<Records, DecodeError> {
+    /// Counts and checks the records of a set, of this plan.
+    fn split_set(&mut self, set: &Set<'_>, plan: PlanId) -> Result<DataSet, DecodeError> {
         let first = self.scratch.pieces.len();
-        let (count, octets) = (self.decoder).split(plan, set.body, &mut self.scratch.pieces)?;
+        let (records, octets) = (self.decoder).split(plan, set.body, &mut self.scratch.pieces)?;
         if self.decoder.checks_lengths(self.context.format) {
-            let found = (&set.body[..octets], &self.scratch.pieces[first..], count);
+            let run = Run {
+                records,
+                context: *self.context,
+            };
+            let records = Records {
+                plan,
+                body: &set.body[..octets],
+                pieces: &self.scratch.pieces[first..],
+                run: &run,
+            };
             let templates = |template_id| self.lookup(template_id).plan();
-            self.decoder.check_values(plan, found, &templates)?;
+            self.decoder.check_values(&records, &templates)?;
         }
         let kind = self.decoder.kind(plan);
-        self.counts.data_records += count;
+        self.counts.data_records += records;
         if kind == Some(RecordKind::Data) {
-            self.counts.flow_records += count;
+            self.counts.flow_records += records;
         }
-        Ok(Records {
+        Ok(DataSet {
             template_id: set.id,
             plan,
             kind,
-            count,
+            records,
             octets,
             pieces: first..self.scratch.pieces.len(),
             set: set.octets(),

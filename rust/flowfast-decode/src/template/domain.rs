@@ -1,6 +1,7 @@
 //! Everything known of one Observation Domain.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use super::Definition;
 use super::cache::{Session, TemplateCache};
@@ -15,12 +16,20 @@ use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 use crate::staging::PlanId;
 
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DomainKey {
     pub(crate) exporter: Address,
     pub(crate) format: FormatCode,
     /// Observation Domain id; for v8 with the aggregation method, which has a sequence of its own (FF-NF-03).
     pub(crate) domain: u32,
+}
+
+impl Hash for DomainKey {
+    /// By two words: it is looked for once a message.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.exporter));
+        state.write_u64(u64::from(self.domain) << 8 | self.format as u64);
+    }
 }
 
 /// What a data set waits for.
