@@ -231,7 +231,9 @@ impl Table {
         let TableColumn::Field(column) = self.columns.get_mut(column)? else {
             return None;
         };
-        column.pad_to(rows);
+        if column.len() < rows {
+            column.pad_to(rows);
+        }
         Some(column)
     }
 

@@ -52,6 +52,18 @@ impl<'a> Records<'a> {
     }
 }
 
+/// What is to be run after records came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// The plan of the records, on them alone: they were not staged.
+    Records,
+    /// The plan of the records, on its stage.
+    Stage,
+    /// All plans that have something staged.
+    AllStages,
+}
+
 /// Records waiting to be transposed together.
 #[derive(Debug, Default)]
 struct Stage {
@@ -217,32 +229,26 @@ impl PlanStore {
         tables
     }
 
-    /// Takes records into their stage, or past it into columns.
-    pub(crate) fn append(&mut self, records: &Records<'_>, sink: &mut RowSink<'_>) {
+    /// Takes records into their stage, if they are to go there. Tells what is to be [`Self::run`] now.
+    pub(crate) fn stage(&mut self, records: &Records<'_>) -> Due {
         let &Records {
             plan: id,
             body,
             pieces,
             run,
         } = records;
-        let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) else {
-            return;
+        let Some(Slot { plan, stage, .. }) = self.slots.get_mut(id.0).and_then(Option::as_mut)
+        else {
+            return Due::Nothing;
         };
-        if slot.plan.has_lists {
-            return self.append_lists(records, sink);
+        if plan.table.is_none() {
+            return Due::Nothing;
         }
-        if slot.plan.table.is_none() {
-            return;
+        if plan.has_lists || stage.records == 0 && body.len() >= STAGE_OCTETS {
+            return Due::Records;
         }
-        let stage = &mut slot.stage;
-        if stage.records == 0 {
-            if body.len() >= STAGE_OCTETS {
-                let runs = std::slice::from_ref(run);
-                return sink.run(&slot.plan, body, pieces, runs, &|_, _| None);
-            }
-            if !std::mem::replace(&mut stage.is_listed, true) {
-                self.staged.push(id);
-            }
+        if stage.records == 0 && !std::mem::replace(&mut stage.is_listed, true) {
+            self.staged.push(id);
         }
         let base = stage.bytes.len() as u32;
         stage.bytes.extend_from_slice(body);
@@ -255,15 +261,26 @@ impl PlanStore {
         self.staged_octets += body.len() + size_of_val(pieces) + size_of::<Run>();
         self.staged_records += run.records;
         if stage.octets() >= STAGE_OCTETS {
-            self.transpose(id, sink);
-        }
-        if self.staged_octets >= ALL_STAGES_OCTETS {
-            self.transpose_all(sink);
+            Due::Stage
+        } else if self.staged_octets >= ALL_STAGES_OCTETS {
+            Due::AllStages
+        } else {
+            Due::Nothing
         }
     }
 
-    /// Runs a plan at once, with the templates that its lists need.
-    fn append_lists(&self, records: &Records<'_>, sink: &mut RowSink<'_>) {
+    /// Runs plans, after records came.
+    pub(crate) fn run(&mut self, due: Due, records: &Records<'_>, sink: &mut RowSink<'_>) {
+        match due {
+            Due::Nothing => {}
+            Due::Records => self.run_at_once(records, sink),
+            Due::Stage => self.transpose(records.plan, sink),
+            Due::AllStages => self.transpose_all(sink),
+        }
+    }
+
+    /// Runs a plan on records that are not staged, with the templates that their lists need.
+    fn run_at_once(&self, records: &Records<'_>, sink: &mut RowSink<'_>) {
         let Some(plan) = self.get(records.plan) else {
             return;
         };

@@ -81,22 +81,22 @@ impl Values<'_> {
     ) -> ArrayRef {
         let mut values = Vec::with_capacity(self.rows + BLOCK);
         let mut nulls = NullBufferBuilder::new(self.rows);
-        self.each_alike(number, |number, records| {
+        for (number, records) in self.alike(number) {
             extend_constant(&mut values, number.unwrap_or_default(), records);
             match number {
                 Some(_) => nulls.append_n_non_nulls(records),
                 None => nulls.append_n_nulls(records),
             }
-        });
+        }
         let array = PrimitiveArray::<T>::new(values.into(), nulls.finish());
         Arc::new(array.with_data_type(self.data_type))
     }
 
     fn addresses(self, address: impl Fn(&MessageContext) -> Address) -> ArrayRef {
         let mut values = Vec::with_capacity(self.rows + BLOCK);
-        self.each_alike(address, |address, records| {
+        for (address, records) in self.alike(address) {
             extend_constant(&mut values, address, records);
-        });
+        }
         let octets = Buffer::from_vec(values.into_flattened());
         Arc::new(FixedSizeBinaryArray::new(16, octets, None))
     }
@@ -104,32 +104,28 @@ impl Values<'_> {
     /// Of formats.
     fn names(self, absent: &mut Absent) -> ArrayRef {
         let mut keys = Keys::default();
-        self.each_alike(
-            |context| context.format as u8,
-            |format, records| keys.extend_constant(FORMAT_NAMES, format, records),
-        );
+        for (format, records) in self.alike(|context| context.format as u8) {
+            keys.extend_constant(FORMAT_NAMES, format, records);
+        }
         Column::Keys(keys).finish(&self.data_type, self.rows, absent)
     }
 
     /// What messages say, with the number of consecutive rows of which they say the same.
-    fn each_alike<V: PartialEq>(
+    fn alike<V: PartialEq>(
         &self,
         value: impl Fn(&MessageContext) -> V,
-        mut each: impl FnMut(V, usize),
-    ) {
-        let Some(first) = self.runs.first() else {
-            return;
-        };
-        let (mut last, mut records) = (value(&first.context), 0);
-        for run in self.runs {
-            let next = value(&run.context);
-            if next != last {
-                each(last, std::mem::take(&mut records));
-                last = next;
+    ) -> impl Iterator<Item = (V, usize)> {
+        let runs = self.runs.iter();
+        let mut runs = runs
+            .map(move |run| (value(&run.context), run.records))
+            .peekable();
+        std::iter::from_fn(move || {
+            let (value, mut records) = runs.next()?;
+            while let Some((_, more)) = runs.next_if(|next| next.0 == value) {
+                records += more;
             }
-            records += run.records;
-        }
-        each(last, records);
+            Some((value, records))
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use super::Decoder;
 use super::longer::LongerRecords;
 use crate::bytes::be_uint;
 use crate::error::Warning;
+use crate::plan::DecodePlan;
 use crate::staging::{PlanId, Records};
 use crate::template::domain::Awaited;
 use crate::template::{Definition, FieldSpecifier};
@@ -44,15 +45,25 @@ impl Decoder {
     }
 
     /// The first properties that records refer to and that are not known, looked for from one of them on; `None`: they lack none.
+    #[inline]
     pub(crate) fn lacks_properties(
         &self,
         records: &Records<'_>,
         from_record: usize,
     ) -> Option<Awaited> {
         let plan = self.plans.get(records.plan)?;
-        if plan.property_ids.is_empty() {
-            return None;
+        match *plan.property_ids {
+            [] => None,
+            _ => self.first_lacking(plan, records, from_record),
         }
+    }
+
+    fn first_lacking(
+        &self,
+        plan: &DecodePlan,
+        records: &Records<'_>,
+        from_record: usize,
+    ) -> Option<Awaited> {
         let (tile, run) = (records.tile(plan), records.run);
         let domain = self.domains.get(run.context.domain_index)?;
         let options = domain.options_of(run.context.session);

@@ -6,7 +6,7 @@ use crate::error::{DecodeError, Warning};
 use crate::kernel::Tile;
 use crate::ledger::NOBODY;
 use crate::plan::{DecodePlan, Piece};
-use crate::staging::{PlanId, PlanStore, Records, RowSink};
+use crate::staging::{Due, PlanId, PlanStore, Records, RowSink};
 use crate::template::RecordKind;
 use crate::template::domain::Domain;
 use crate::template::options::{OptionsFields, Subject};
@@ -29,11 +29,19 @@ impl Decoder {
     }
 
     /// Appends records; cannot fail.
+    #[inline]
     pub(crate) fn append_records(&mut self, records: &Records<'_>) {
         let plan = self.plans.get(records.plan);
         if !self.learns() && plan.is_some_and(DecodePlan::is_plain) {
-            return self.append_rows(records);
+            self.append_rows(records);
+        } else {
+            self.append_telling(records);
         }
+    }
+
+    /// Appends records that may teach something, or become others by what is known.
+    fn append_telling(&mut self, records: &Records<'_>) {
+        let plan = self.plans.get(records.plan);
         if plan.is_some_and(|plan| plan.kind == RecordKind::Options) {
             self.learn_from(Subject::Names, records);
             self.learn_types(records);
@@ -65,7 +73,7 @@ impl Decoder {
     }
 
     /// Counts records and stages them.
-    pub(super) fn append_rows(&mut self, records: &Records<'_>) {
+    pub(crate) fn append_rows(&mut self, records: &Records<'_>) {
         let (context, count) = (&records.run.context, records.run.records as u64);
         let Some(plan) = self.plans.get(records.plan).filter(|_| count > 0) else {
             return;
@@ -90,8 +98,11 @@ impl Decoder {
             self.stats.records_absorbed += count;
             self.ledger.at(account).records_absorbed += count as i64;
         }
-        let (plans, mut rows) = self.plans_and_rows();
-        plans.append(records, &mut rows);
+        let due = self.plans.stage(records);
+        if due != Due::Nothing {
+            let (plans, mut rows) = self.plans_and_rows();
+            plans.run(due, records, &mut rows);
+        }
     }
 
     /// Takes in what records teach, if they are options data that is understood. Rows already staged were sent under the old state: if it

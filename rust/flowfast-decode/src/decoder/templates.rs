@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Decoder, Intake};
 use crate::batch::unmapped;
 use crate::error::Warning;
-use crate::plan::Layout;
+use crate::plan::{DecodePlan, Layout};
 use crate::staging::{PlanId, Records};
 use crate::template::cache::{Lookup, Session, Stored};
 use crate::template::{Definition, FieldSpecifier, RecordKind};
@@ -160,6 +160,11 @@ impl Decoder {
         })
     }
 
+    /// What becomes of the records of a template; `None` if nobody refers to it.
+    pub(crate) fn plan(&self, plan: PlanId) -> Option<&DecodePlan> {
+        self.plans.get(plan)
+    }
+
     /// What the records of a plan are.
     pub(crate) fn kind(&self, plan: PlanId) -> Option<RecordKind> {
         self.plans.get(plan).map(|plan| plan.kind)
@@ -185,6 +190,7 @@ impl Decoder {
     }
 
     /// The same, for a data set that is now read with it.
+    #[inline]
     pub(crate) fn take_template(
         &mut self,
         domain_index: usize,

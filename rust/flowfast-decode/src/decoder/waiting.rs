@@ -44,13 +44,17 @@ impl Decoder {
         ledger.at(account).wait(1, octets);
     }
 
-    /// Decodes the sets that waited for one of these templates, or for properties that have come since this was last called.
+    /// Decodes the sets that waited for one of these templates, or for properties that have come since they were last looked at.
     pub(crate) fn decode_waiting(
         &mut self,
         domain_index: usize,
         mut template_ids: Vec<u16>,
         now_ns: i64,
     ) {
+        let domain = self.domains.get(domain_index);
+        if domain.is_none_or(|domain| domain.waiting.is_empty()) {
+            return;
+        }
         template_ids.sort_unstable();
         // They are decoded, whatever the template came with.
         let intake = std::mem::replace(&mut self.intake, Intake::Received);
@@ -71,7 +75,7 @@ impl Decoder {
             return Vec::new();
         };
         let properties_came = domain.options.take_new_properties();
-        if domain.waiting.is_empty() || template_ids.is_empty() && !properties_came {
+        if template_ids.is_empty() && !properties_came {
             return Vec::new();
         }
         let (ready, waiting) = std::mem::take(&mut domain.waiting)

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::templated::{Counts, DataSet, Scratch, Step};
-use crate::batch::{MessageContext, Run};
+use crate::batch::Run;
 use crate::decoder::Decoder;
 use crate::error::SetLoss;
 use crate::staging::{PlanId, Records};
@@ -20,7 +20,7 @@ struct Commit<'m> {
     payload: &'m [u8],
     scratch: &'m Scratch,
     /// The records of the set at hand.
-    run: Run,
+    run: &'m mut Run,
     new_templates: Vec<u16>,
 }
 
@@ -28,7 +28,7 @@ struct Commit<'m> {
 pub(super) fn commit(
     decoder: &mut Decoder,
     payload: &[u8],
-    context: &MessageContext,
+    run: &mut Run,
     scratch: &Scratch,
     counts: Counts,
 ) {
@@ -36,10 +36,7 @@ pub(super) fn commit(
         decoder,
         payload,
         scratch,
-        run: Run {
-            records: 0,
-            context: *context,
-        },
+        run,
         new_templates: Vec::new(),
     };
     if counts.data_records > counts.flow_records {
@@ -63,8 +60,12 @@ pub(super) fn commit(
         }
     }
     // Once a message, however many templates it defines.
-    let new_templates = commit.new_templates;
-    decoder.decode_waiting(context.domain_index, new_templates, context.received_ns);
+    let context = &commit.run.context;
+    (commit.decoder).decode_waiting(
+        context.domain_index,
+        commit.new_templates,
+        context.received_ns,
+    );
 }
 
 impl Commit<'_> {
@@ -72,9 +73,9 @@ impl Commit<'_> {
     fn learn_clock(&mut self) {
         for step in &self.scratch.steps {
             if let Step::Data(set) = step
-                && set.kind == Some(RecordKind::Options)
+                && set.kind == RecordKind::Options
             {
-                let records = records(self.payload, self.scratch, set, &mut self.run);
+                let records = records(self.payload, self.scratch, set, self.run);
                 self.decoder.learn_from(Subject::Clock, &records);
             }
         }
@@ -106,9 +107,9 @@ impl Commit<'_> {
 
     fn data(&mut self, set: &DataSet) {
         let decoder = &mut *self.decoder;
-        let records = records(self.payload, self.scratch, set, &mut self.run);
+        let records = records(self.payload, self.scratch, set, self.run);
         let context = &records.run.context;
-        if set.kind == Some(RecordKind::Options) {
+        if set.kind == RecordKind::Options {
             let taught = Taught::Options(set.template_id);
             decoder.remember(context, self.payload, set.set.clone(), taught);
             decoder.take_reports(&records);
@@ -121,6 +122,9 @@ impl Commit<'_> {
                 set.template_id,
                 context.received_ns,
             );
+        }
+        if set.is_plain && !decoder.learns() {
+            return decoder.append_rows(&records);
         }
         match decoder.lacks_properties(&records, 0) {
             None => decoder.append_records(&records),

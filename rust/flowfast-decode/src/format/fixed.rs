@@ -38,16 +38,19 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         format: code(packet.layout),
         domain: engine.unwrap_or(0) | u32::from(packet.layout.method) << 16,
     };
-    let context = MessageContext {
-        domain: engine,
-        sequence: packet.flow_sequence(),
-        export_time_ms: Some(sent_ms(packet.export_time_ms(), datagram.received_ns)),
-        uptime_ms: Some(packet.sys_uptime_ms()),
-        // Interval 0 is unsampled; some exporters leave the mode at 0 and set the interval all the same.
-        header_sampling_rate: packet
-            .sampling()
-            .map(|(_mode, interval)| u32::from(interval).max(1)),
-        ..decoder.hear(datagram, key)
+    let run = Run {
+        records: packet.count(),
+        context: MessageContext {
+            domain: engine,
+            sequence: packet.flow_sequence(),
+            export_time_ms: Some(sent_ms(packet.export_time_ms(), datagram.received_ns)),
+            uptime_ms: Some(packet.sys_uptime_ms()),
+            // Interval 0 is unsampled; some exporters leave the mode at 0 and set the interval all the same.
+            header_sampling_rate: packet
+                .sampling()
+                .map(|(_mode, interval)| u32::from(interval).max(1)),
+            ..decoder.hear(datagram, key)
+        },
     };
     if packet.trailing_octets() > 0 {
         decoder.warn(Warning::TrailingOctets);
@@ -55,10 +58,6 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
     if packet.is_above_maximum() {
         decoder.warn(Warning::CountAboveMaximum);
     }
-    let run = Run {
-        records: packet.count(),
-        context,
-    };
     decoder.append_records(&Records {
         plan: decoder.fixed_plan(packet.layout_index),
         body: packet.records(),

@@ -2,7 +2,7 @@
 
 use super::sent_ms;
 use super::templated::{self, Message};
-use crate::batch::{FormatCode, MessageContext, mapped};
+use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
@@ -21,13 +21,16 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         domain,
     };
     let sent_ms = sent_ms(i64::from(header.export_time()) * 1000, datagram.received_ns);
-    let context = MessageContext {
-        domain: Some(domain),
-        sequence: Some(header.sequence()),
-        export_time_ms: Some(sent_ms),
-        ..decoder.hear(datagram, key)
+    let mut run = Run {
+        records: 0,
+        context: MessageContext {
+            domain: Some(domain),
+            sequence: Some(header.sequence()),
+            export_time_ms: Some(sent_ms),
+            ..decoder.hear(datagram, key)
+        },
     };
-    let counts = templated::decode(decoder, datagram, &context, header.sets(), read_set)?;
+    let counts = templated::decode(decoder, datagram, &mut run, header.sets(), read_set)?;
     if header.trailing_octets() > 0 {
         decoder.warn(Warning::TrailingOctets);
     }
@@ -37,7 +40,7 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         flows: counts.flow_records as u32,
     });
     let arrived = counts.volume(datagram.payload.len() - header.trailing_octets());
-    decoder.end_message(&context, units, arrived);
+    decoder.end_message(&run.context, units, arrived);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::sent_ms;
 use super::templated::{self, Message};
-use crate::batch::{FormatCode, MessageContext, mapped};
+use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
@@ -20,14 +20,17 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         domain,
     };
     let sent_ms = sent_ms(i64::from(packet.unix_secs()) * 1000, datagram.received_ns);
-    let context = MessageContext {
-        domain: Some(domain),
-        sequence: Some(packet.sequence()),
-        export_time_ms: Some(sent_ms),
-        uptime_ms: Some(packet.sys_uptime_ms()),
-        ..decoder.hear(datagram, key)
+    let mut run = Run {
+        records: 0,
+        context: MessageContext {
+            domain: Some(domain),
+            sequence: Some(packet.sequence()),
+            export_time_ms: Some(sent_ms),
+            uptime_ms: Some(packet.sys_uptime_ms()),
+            ..decoder.hear(datagram, key)
+        },
     };
-    let counts = templated::decode(decoder, datagram, &context, packet.sets(), read_set)?;
+    let counts = templated::decode(decoder, datagram, &mut run, packet.sets(), read_set)?;
     // FF-V9-03: many exporters count FlowSets; FF-V9-04: the sequence counts packets.
     if usize::from(packet.count()) != counts.template_records + counts.data_records
         && counts.undecoded_sets == 0
@@ -35,8 +38,8 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         decoder.warn(Warning::CountMismatch);
     }
     let arrived = counts.volume(datagram.payload.len());
-    decoder.observe_clock(&context);
-    decoder.end_message(&context, Some(Units::new(1)), arrived);
+    decoder.observe_clock(&run.context);
+    decoder.end_message(&run.context, Some(Units::new(1)), arrived);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 
 use super::commit::commit;
-use crate::batch::{MessageContext, Run};
+use crate::batch::Run;
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
@@ -69,7 +69,9 @@ pub(super) enum Step {
 pub(super) struct DataSet {
     pub(super) template_id: u16,
     pub(super) plan: PlanId,
-    pub(super) kind: Option<RecordKind>,
+    pub(super) kind: RecordKind,
+    /// They teach nothing, and nothing that was taught changes them.
+    pub(super) is_plain: bool,
     pub(super) records: usize,
     /// Octets of the records; what is left of the set's body is padding.
     pub(super) octets: usize,
@@ -103,30 +105,30 @@ impl Counts {
 /// A message that is being split.
 pub(super) struct Message<'m> {
     decoder: &'m mut Decoder,
-    context: &'m MessageContext,
+    run: &'m Run,
     scratch: &'m mut Scratch,
     counts: Counts,
 }
 
-/// Decodes a message, all of it or nothing. `read_set` takes in one of its sets.
+/// Decodes a message, all of it or nothing. `run` will be one after the other of its sets, which `read_set` takes in.
 pub(super) fn decode(
     decoder: &mut Decoder,
     datagram: &Datagram<'_>,
-    context: &MessageContext,
+    run: &mut Run,
     sets: Sets<'_>,
     read_set: impl Fn(&mut Message<'_>, &Set<'_>) -> Result<(), DecodeError>,
 ) -> Result<Counts, DecodeError> {
     let mut scratch = decoder.scratch.take().unwrap_or_default();
     let mut message = Message {
         decoder,
-        context,
+        run,
         scratch: &mut scratch,
         counts: Counts::default(),
     };
     let outcome = message.split(sets, read_set);
     let counts = message.counts;
     match outcome {
-        Ok(()) => commit(decoder, datagram.payload, context, &scratch, counts),
+        Ok(()) => commit(decoder, datagram.payload, run, &scratch, counts),
         Err(_) => scratch.abandon(decoder),
     }
     scratch.clear();
@@ -170,7 +172,7 @@ impl Message<'_> {
         definition: Definition,
     ) -> Result<(), DecodeError> {
         self.decoder
-            .check_template(self.context.format, &definition)?;
+            .check_template(self.run.context.format, &definition)?;
         let kind = definition.kind;
         let plan = self.decoder.intern(definition);
         if plan.is_none() {
@@ -193,29 +195,30 @@ impl Message<'_> {
         if !self.decoder.reads(found) {
             return Ok(());
         }
-        let step = match found {
-            Lookup::Found(plan) => Step::Data(self.split_set(set, plan)?),
-            why => {
-                self.counts.undecoded_sets += 1;
-                Step::Undecodable {
-                    template_id: set.id,
-                    set: set.octets(),
-                    why,
-                }
-            }
-        };
-        self.scratch.steps.push(step);
+        if let Lookup::Found(plan) = found {
+            return self.split_set(set, plan);
+        }
+        self.counts.undecoded_sets += 1;
+        self.scratch.steps.push(Step::Undecodable {
+            template_id: set.id,
+            set: set.octets(),
+            why: found,
+        });
         Ok(())
     }
 
     /// Counts and checks the records of a set, of this plan.
-    fn split_set(&mut self, set: &Set<'_>, plan: PlanId) -> Result<DataSet, DecodeError> {
+    fn split_set(&mut self, set: &Set<'_>, plan: PlanId) -> Result<(), DecodeError> {
+        let Some(known) = self.decoder.plan(plan) else {
+            return Ok(());
+        };
+        let (kind, is_plain) = (known.kind, known.is_plain());
         let first = self.scratch.pieces.len();
-        let (records, octets) = (self.decoder).split(plan, set.body, &mut self.scratch.pieces)?;
-        if self.decoder.checks_lengths(self.context.format) {
+        let (records, octets) = known.shape.split(set.body, &mut self.scratch.pieces)?;
+        if self.decoder.checks_lengths(self.run.context.format) {
             let run = Run {
                 records,
-                context: *self.context,
+                ..*self.run
             };
             let records = Records {
                 plan,
@@ -226,20 +229,21 @@ impl Message<'_> {
             let templates = |template_id| self.lookup(template_id).plan();
             self.decoder.check_values(&records, &templates)?;
         }
-        let kind = self.decoder.kind(plan);
         self.counts.data_records += records;
-        if kind == Some(RecordKind::Data) {
+        if kind == RecordKind::Data {
             self.counts.flow_records += records;
         }
-        Ok(DataSet {
+        self.scratch.steps.push(Step::Data(DataSet {
             template_id: set.id,
             plan,
             kind,
+            is_plain,
             records,
             octets,
             pieces: first..self.scratch.pieces.len(),
             set: set.octets(),
-        })
+        }));
+        Ok(())
     }
 
     fn own_template(&self, template_id: u16) -> Option<Lookup> {
@@ -250,9 +254,7 @@ impl Message<'_> {
     /// The template in effect: of this message, else of earlier ones.
     fn lookup(&self, template_id: u16) -> Lookup {
         let own = self.own_template(template_id);
-        let Message {
-            decoder, context, ..
-        } = self;
+        let (decoder, context) = (&self.decoder, &self.run.context);
         own.unwrap_or_else(|| {
             let now_ns = context.received_ns;
             decoder.lookup(context.domain_index, context.session, template_id, now_ns)
@@ -262,9 +264,7 @@ impl Message<'_> {
     /// The same, for a data set that is now read with it.
     fn take_template(&mut self, template_id: u16) -> Lookup {
         let own = self.own_template(template_id);
-        let Message {
-            decoder, context, ..
-        } = self;
+        let (decoder, context) = (&mut self.decoder, &self.run.context);
         own.unwrap_or_else(|| {
             let now_ns = context.received_ns;
             decoder.take_template(context.domain_index, context.session, template_id, now_ns)

@@ -107,6 +107,7 @@ struct Stream {
 
 impl Stream {
     /// What an exporter says of itself is held against what arrived since this process hears it.
+    #[inline]
     fn compare(&mut self, message: &SequencedMessage<'_>) -> Option<ExporterReport> {
         if message.is_recalled {
             return None;
@@ -123,6 +124,7 @@ impl Stream {
     }
 
     /// What a message's number says, and whether that is of the time between two processes.
+    #[inline]
     fn follow(&mut self, message: &SequencedMessage<'_>) -> (SequenceEvent, bool) {
         let &SequencedMessage {
             sequence,
