@@ -1,16 +1,19 @@
 //! Tables while they grow, and the record batches they become.
 
+mod message;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt64Array};
-use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Schema, SchemaRef};
 
-use crate::column::{Absent, Address, Addresses, Column, Keys, Primitive};
-use crate::convert::timestamp;
+use crate::column::{Absent, Address, Column};
 use crate::template::cache::Session;
+
+pub(crate) use message::MessageValue;
 
 /// Format names, as the `type` column shows them.
 pub(crate) static FORMAT_NAMES: &[&str] = &[
@@ -103,20 +106,6 @@ impl MessageContext {
 pub(crate) struct Run {
     pub(crate) records: usize,
     pub(crate) context: MessageContext,
-}
-
-/// A value that the message header gives to all its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MessageValue {
-    FormatName,
-    TimeReceived,
-    Exporter,
-    Source,
-    Domain,
-    Sequence,
-    TemplateId,
-    ExportTime,
-    Uptime,
 }
 
 /// How a column of a table is filled.
@@ -242,7 +231,9 @@ impl Table {
         let TableColumn::Field(column) = self.columns.get_mut(column)? else {
             return None;
         };
-        column.pad_to(rows);
+        if column.len() < rows {
+            column.pad_to(rows);
+        }
         Some(column)
     }
 
@@ -270,13 +261,10 @@ impl Table {
             let field = self.schema.fields().get(index);
             arrays.push(match column {
                 TableColumn::Field(column) => {
-                    let data_type = field
-                        .map_or_else(|| hidden_type(column), |field| field.data_type().clone());
-                    Some(column.finish(&data_type, rows, absent))
+                    let data_type = field.map_or(hidden_type(column), |field| field.data_type());
+                    Some(column.finish(data_type, rows, absent))
                 }
-                TableColumn::Message(value) => {
-                    Some(message_column(*value, &self.runs, rows, absent))
-                }
+                TableColumn::Message(value) => Some(value.column(&self.runs, rows, absent)),
                 TableColumn::Scaled { .. } => None,
             });
         }
@@ -347,11 +335,11 @@ pub(crate) fn fingerprint(text: &str) -> u64 {
 }
 
 /// Hidden columns are `bytes`, `packets` (uint64) or `sampling_rate` (uint32).
-fn hidden_type(column: &Column) -> DataType {
+fn hidden_type(column: &Column) -> &'static DataType {
     if matches!(column, Column::U64(_)) {
-        DataType::UInt64
+        &DataType::UInt64
     } else {
-        DataType::UInt32
+        &DataType::UInt32
     }
 }
 
@@ -383,89 +371,6 @@ fn scale(value: &ArrayRef, rate: &ArrayRef, absent: &mut Absent) -> ArrayRef {
         value?.checked_mul(u64::from(rate))
     });
     Arc::new(scaled.collect::<UInt64Array>())
-}
-
-fn message_column(value: MessageValue, runs: &[Run], rows: usize, absent: &mut Absent) -> ArrayRef {
-    let (mut column, data_type) = match value {
-        MessageValue::FormatName => {
-            let mut keys = Keys::default();
-            each_alike(
-                runs,
-                |context| context.format as u8,
-                |format, records| {
-                    keys.extend_constant(FORMAT_NAMES, format, records);
-                },
-            );
-            (
-                Column::Keys(keys),
-                DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
-            )
-        }
-        MessageValue::Exporter | MessageValue::Source => {
-            let mut addresses = Addresses::with_capacity(rows);
-            let address = |context: &MessageContext| match value {
-                MessageValue::Source => context.source,
-                _ => context.exporter,
-            };
-            each_alike(runs, address, |address, records| {
-                addresses.extend_constant(address, records);
-            });
-            (Column::Addresses(addresses), DataType::FixedSizeBinary(16))
-        }
-        MessageValue::TimeReceived => {
-            let times = by_run(runs, rows, |context| Some(context.received_ns / 1000));
-            (Column::I64(times), timestamp(TimeUnit::Microsecond))
-        }
-        MessageValue::ExportTime => {
-            let times = by_run(runs, rows, |context| context.export_time_ms);
-            (Column::I64(times), timestamp(TimeUnit::Millisecond))
-        }
-        MessageValue::Domain => (
-            Column::U32(by_run(runs, rows, |context| context.domain)),
-            DataType::UInt32,
-        ),
-        MessageValue::Sequence => (
-            Column::U32(by_run(runs, rows, |context| context.sequence)),
-            DataType::UInt32,
-        ),
-        MessageValue::Uptime => (
-            Column::U32(by_run(runs, rows, |context| context.uptime_ms)),
-            DataType::UInt32,
-        ),
-        MessageValue::TemplateId => (
-            Column::U16(by_run(runs, rows, |context| context.template_id)),
-            DataType::UInt16,
-        ),
-    };
-    column.finish(&data_type, rows, absent)
-}
-
-/// A column that is constant in each run.
-fn by_run<T: arrow_buffer::ArrowNativeType>(
-    runs: &[Run],
-    rows: usize,
-    value: impl Fn(&MessageContext) -> Option<T>,
-) -> Primitive<T> {
-    let mut column = Primitive::with_capacity(rows);
-    each_alike(runs, value, |value, records| match value {
-        Some(value) => column.extend_constant(value, records),
-        None => column.append_nulls(records),
-    });
-    column
-}
-
-/// What a message header says, with the number of consecutive rows of which it says the same.
-fn each_alike<T: PartialEq>(
-    runs: &[Run],
-    value: impl Fn(&MessageContext) -> T,
-    mut each: impl FnMut(T, usize),
-) {
-    for alike in runs.chunk_by(|a, b| value(&a.context) == value(&b.context)) {
-        each(
-            value(&alike[0].context),
-            alike.iter().map(|run| run.records).sum(),
-        );
-    }
 }
 
 /// An address in the one form that all address columns have.

@@ -182,6 +182,21 @@ impl From<DomainKey> for Party {
 /// Nobody's account.
 pub(crate) const NOBODY: usize = 0;
 
+/// Where an account was when so many had been closed: as long as no other is, it is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    account: usize,
+    closed: u64,
+}
+
+impl Place {
+    /// It was never asked for.
+    pub(crate) const UNKNOWN: Self = Self {
+        account: NOBODY,
+        closed: u64::MAX,
+    };
+}
+
 #[derive(Debug, Default)]
 struct Account {
     party: Party,
@@ -209,7 +224,7 @@ pub struct Ledger {
     free: Vec<usize>,
     /// Accounts that have records pending.
     pending: Vec<usize>,
-    /// Accounts that were closed: as long as it stays the same, an account is where it was.
+    /// Accounts that were closed.
     closed: u64,
     /// Whether any account has records that found the queue full.
     any_missing: bool,
@@ -241,9 +256,17 @@ impl Ledger {
         account
     }
 
-    /// Accounts that were closed so far: as long as it stays the same, an account is where it was.
-    pub(crate) fn closed(&self) -> u64 {
-        self.closed
+    /// The account of a domain, which has just been heard of.
+    pub(crate) fn of(&mut self, domain: &mut Domain) -> usize {
+        let Place { account, closed } = domain.account;
+        if closed != self.closed {
+            let party = Party::from(domain.key);
+            domain.account.account = self.open(party, account, domain.last_seen_ns);
+            domain.account.closed = self.closed;
+        } else {
+            self.accounts[account].last_seen_ns = domain.last_seen_ns;
+        }
+        domain.account.account
     }
 
     pub(crate) fn at(&mut self, account: usize) -> &mut Counts {
@@ -262,7 +285,8 @@ impl Ledger {
 
     /// Counts biflows of a domain that became two rows: the second ones are decoded as well.
     pub(crate) fn split(&mut self, domain: &Domain, biflows: u64) {
-        let account = self.open(Party::from(domain.key), domain.account, domain.last_seen_ns);
+        let party = Party::from(domain.key);
+        let account = self.open(party, domain.account.account, domain.last_seen_ns);
         self.at(account).biflows_split += biflows as i64;
         self.decoded(account, biflows);
     }

@@ -35,6 +35,35 @@ const FIELDS_PER_PLAN: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PlanId(pub(crate) usize);
 
+/// Neighbouring records of one message and plan, as they were split.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Records<'a> {
+    pub(crate) plan: PlanId,
+    pub(crate) body: &'a [u8],
+    /// Relative to `body`.
+    pub(crate) pieces: &'a [Piece],
+    pub(crate) run: &'a Run,
+}
+
+impl<'a> Records<'a> {
+    /// As a tile of their plan.
+    pub(crate) fn tile(&self, plan: &DecodePlan) -> Tile<'a> {
+        tile(plan, self.body, self.pieces, self.run.records)
+    }
+}
+
+/// What is to be run after records came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// The plan of the records, on them alone: they were not staged.
+    Records,
+    /// The plan of the records, on its stage.
+    Stage,
+    /// All plans that have something staged.
+    AllStages,
+}
+
 /// Records waiting to be transposed together.
 #[derive(Debug, Default)]
 struct Stage {
@@ -200,65 +229,61 @@ impl PlanStore {
         tables
     }
 
-    /// Appends the records of one set. `pieces` are relative to `body`.
-    pub(crate) fn append(
-        &mut self,
-        id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: &Run,
-        sink: &mut RowSink<'_>,
-    ) {
-        if self.get(id).is_some_and(|plan| plan.has_lists) {
-            return self.append_lists(id, body, pieces, run, sink);
-        }
-        let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) else {
-            return;
+    /// Takes records into their stage, if they are to go there. Tells what is to be [`Self::run`] now.
+    pub(crate) fn stage(&mut self, records: &Records<'_>) -> Due {
+        let &Records {
+            plan: id,
+            body,
+            pieces,
+            run,
+        } = records;
+        let Some(Slot { plan, stage, .. }) = self.slots.get_mut(id.0).and_then(Option::as_mut)
+        else {
+            return Due::Nothing;
         };
-        if slot.plan.table.is_none() {
-            return;
+        if plan.table.is_none() {
+            return Due::Nothing;
         }
-        if body.len() >= STAGE_OCTETS && slot.stage.records == 0 {
-            sink.run(
-                &slot.plan,
-                body,
-                pieces,
-                std::slice::from_ref(run),
-                &|_, _| None,
-            );
-            return;
+        if plan.has_lists || stage.records == 0 && body.len() >= STAGE_OCTETS {
+            return Due::Records;
         }
-        if slot.stage.records == 0 && !std::mem::replace(&mut slot.stage.is_listed, true) {
+        if stage.records == 0 && !std::mem::replace(&mut stage.is_listed, true) {
             self.staged.push(id);
         }
-        let base = slot.stage.bytes.len() as u32;
-        slot.stage.bytes.extend_from_slice(body);
-        slot.stage.pieces.extend(pieces.iter().map(|piece| Piece {
+        let base = stage.bytes.len() as u32;
+        stage.bytes.extend_from_slice(body);
+        stage.pieces.extend(pieces.iter().map(|piece| Piece {
             start: piece.start + base,
             len: piece.len,
         }));
-        slot.stage.runs.push(*run);
-        slot.stage.records += run.records;
+        stage.runs.push(*run);
+        stage.records += run.records;
         self.staged_octets += body.len() + size_of_val(pieces) + size_of::<Run>();
         self.staged_records += run.records;
-        if slot.stage.octets() >= STAGE_OCTETS {
-            self.transpose(id, sink);
-        }
-        if self.staged_octets >= ALL_STAGES_OCTETS {
-            self.transpose_all(sink);
+        if stage.octets() >= STAGE_OCTETS {
+            Due::Stage
+        } else if self.staged_octets >= ALL_STAGES_OCTETS {
+            Due::AllStages
+        } else {
+            Due::Nothing
         }
     }
 
-    /// Runs a plan at once, with the templates that its lists need.
-    fn append_lists(
-        &self,
-        id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: &Run,
-        sink: &mut RowSink<'_>,
-    ) {
-        let Some(plan) = self.get(id) else { return };
+    /// Runs plans, after records came.
+    pub(crate) fn run(&mut self, due: Due, records: &Records<'_>, sink: &mut RowSink<'_>) {
+        match due {
+            Due::Nothing => {}
+            Due::Records => self.run_at_once(records, sink),
+            Due::Stage => self.transpose(records.plan, sink),
+            Due::AllStages => self.transpose_all(sink),
+        }
+    }
+
+    /// Runs a plan on records that are not staged, with the templates that their lists need.
+    fn run_at_once(&self, records: &Records<'_>, sink: &mut RowSink<'_>) {
+        let Some(plan) = self.get(records.plan) else {
+            return;
+        };
         let (domains, limits) = (sink.domains, sink.limits);
         let sub_templates = |context: &MessageContext, template_id: u16| {
             let templates = &domains.get(context.sender_index)?.templates;
@@ -266,13 +291,8 @@ impl PlanStore {
             let found = templates.lookup(context.session, template_id, now_ns, limits);
             self.sub_template(found.plan()?)
         };
-        sink.run(
-            plan,
-            body,
-            pieces,
-            std::slice::from_ref(run),
-            &sub_templates,
-        );
+        let runs = std::slice::from_ref(records.run);
+        sink.run(plan, records.body, records.pieces, runs, &sub_templates);
     }
 
     /// A plan as the lists of other records use it.
@@ -403,7 +423,7 @@ impl RowSink<'_> {
     }
 }
 
-/// The records of a set, or of a stage, as a tile.
+/// Records of a plan, as a tile.
 pub(crate) fn tile<'a>(
     plan: &DecodePlan,
     bytes: &'a [u8],

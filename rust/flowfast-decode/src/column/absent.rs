@@ -14,8 +14,15 @@ pub(crate) type Label = (&'static [&'static str], u8);
 /// Nulls of every type that an absent column had so far, and labels that all rows of a batch had.
 #[derive(Debug, Default)]
 pub(crate) struct Absent {
-    nulls: HashMap<DataType, ArrayRef>,
-    labels: HashMap<Label, ArrayRef>,
+    nulls: HashMap<DataType, Kept>,
+    labels: HashMap<Label, Kept>,
+}
+
+/// An array that is kept, and its first rows, as many as were last asked for: to cut them counts their nulls.
+#[derive(Debug)]
+struct Kept {
+    whole: ArrayRef,
+    first: ArrayRef,
 }
 
 impl Absent {
@@ -36,20 +43,23 @@ impl Absent {
 
 /// The first `rows` of an array that is kept, and made anew if it is shorter: those of earlier batches stay valid.
 fn slice_of<K: Clone + Eq + Hash>(
-    kept: &mut HashMap<K, ArrayRef>,
+    kept: &mut HashMap<K, Kept>,
     key: &K,
     rows: usize,
     make: impl FnOnce(usize) -> ArrayRef,
 ) -> ArrayRef {
-    match kept.get(key) {
-        Some(array) if array.len() == rows => array.clone(),
-        Some(array) if array.len() > rows => array.slice(0, rows),
-        _ => {
-            let array = make(rows.next_power_of_two());
-            kept.insert(key.clone(), array.clone());
-            array.slice(0, rows)
-        }
-    }
+    let whole = match kept.get(key) {
+        Some(kept) if kept.first.len() == rows => return kept.first.clone(),
+        Some(kept) if kept.whole.len() >= rows => kept.whole.clone(),
+        _ => make(rows.next_power_of_two()),
+    };
+    let first = whole.slice(0, rows);
+    let made = Kept {
+        whole,
+        first: first.clone(),
+    };
+    kept.insert(key.clone(), made);
+    first
 }
 
 /// Keys into a constant list of strings, as an array.

@@ -40,14 +40,6 @@ impl Append<Address> for Addresses {
 }
 
 impl Addresses {
-    /// With room for so many values.
-    pub(crate) fn with_capacity(rows: usize) -> Self {
-        Self {
-            values: Vec::with_capacity(rows),
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::{Decoder, Heard, Intake};
-use crate::batch::{FormatCode, MessageContext, unmapped};
+use super::{Datagram, Decoder, Intake};
+use crate::batch::{FormatCode, MessageContext, Run, unmapped};
 use crate::element::ElementId;
 use crate::error::{SetLoss, Warning};
-use crate::ledger::{NOBODY, Party};
+use crate::ledger::NOBODY;
 use crate::sequence::{
-    ExporterReport, SampleHeader, SampleTotals, SequenceEvent, SequencedMessage, Units, Volume,
+    ExporterReport, News, SampleHeader, SampleTotals, SequenceEvent, SequencedMessage, Units,
+    Volume,
 };
 use crate::template::cache::Session;
 use crate::template::domain::{Domain, DomainKey};
@@ -108,7 +109,7 @@ impl Decoder {
                 },
                 templates: domain.templates.len(),
                 last_seen_ns: domain.last_seen_ns,
-                clock_ahead_ms: domain.clock_ahead_ms,
+                clock_ahead_ms: domain.clock_ahead_ms(),
                 sampling_source: domain.sampling_source(),
                 sets_waiting: domain.waiting.len(),
                 templates_redefined: domain.templates_redefined,
@@ -129,8 +130,28 @@ impl Decoder {
         self.domains.len()
     }
 
+    /// What the sender alone tells of the records of a message, whose header tells more.
+    pub(crate) fn hear(&mut self, datagram: &Datagram<'_>, key: DomainKey) -> MessageContext {
+        let domain_index = self.domain(key, datagram.received_ns);
+        MessageContext {
+            format: key.format,
+            domain_index,
+            sender_index: domain_index,
+            session: datagram.session(),
+            exporter: key.exporter,
+            source: key.exporter,
+            domain: None,
+            sequence: None,
+            template_id: None,
+            received_ns: datagram.received_ns,
+            export_time_ms: None,
+            uptime_ms: None,
+            header_sampling_rate: None,
+        }
+    }
+
     /// Finds or makes the state of an Observation Domain, and notes that it was heard of.
-    pub(crate) fn domain(&mut self, key: DomainKey, received_ns: i64) -> usize {
+    pub(super) fn domain(&mut self, key: DomainKey, received_ns: i64) -> usize {
         let index = match self.domains.find(&key) {
             Some(index) => index,
             None => {
@@ -144,11 +165,8 @@ impl Decoder {
             domain.datagrams += u64::from(self.intake == Intake::Received);
             domain.last_seen_ns = received_ns;
         }
-        self.heard = Some(Heard {
-            domain_index: index,
-            account: self.account(index),
-            closed: self.ledger.closed(),
-        });
+        self.heard = Some(index);
+        self.account(index);
         index
     }
 
@@ -163,18 +181,8 @@ impl Decoder {
 
     /// The ledger's account of a domain.
     pub(super) fn account(&mut self, domain_index: usize) -> usize {
-        if let Some(heard) = self.heard
-            && heard.domain_index == domain_index
-            && heard.closed == self.ledger.closed()
-        {
-            return heard.account;
-        }
-        let Some(domain) = self.domains.get_mut(domain_index) else {
-            return NOBODY;
-        };
-        let (party, seen_ns) = (Party::from(domain.key), domain.last_seen_ns);
-        domain.account = self.ledger.open(party, domain.account, seen_ns);
-        domain.account
+        let domain = self.domains.get_mut(domain_index);
+        domain.map_or(NOBODY, |domain| self.ledger.of(domain))
     }
 
     /// Counts a data set that cannot be decoded now.
@@ -206,15 +214,14 @@ impl Decoder {
     pub(super) fn evict_domains(&mut self) {
         // Staged rows still read the state of their domain.
         self.transpose_all();
-        for (domain, plans) in self.domains.evict(self.now_ns) {
+        for (mut domain, plans) in self.domains.evict(self.now_ns) {
             self.stats.warn(Warning::ExporterEvicted);
             self.templates -= plans.len();
             self.options_octets -= domain.options.octets();
             self.sample_sources -= domain.samples.len();
             self.memory_octets -= domain.memory.octets();
             plans.into_iter().for_each(|plan| self.plans.release(plan));
-            let party = Party::from(domain.key);
-            let account = self.ledger.open(party, domain.account, domain.last_seen_ns);
+            let account = self.ledger.of(&mut domain);
             for set in domain.waiting {
                 self.unwait(&set, account);
                 self.give_up(account, set);
@@ -258,12 +265,12 @@ impl Decoder {
             return;
         }
         let is_recalled = self.intake == Intake::Recalled;
-        let account = self.account(context.domain_index);
         let (Some(domain), Some(sequence)) =
             (self.domains.get_mut(context.domain_index), context.sequence)
         else {
             return;
         };
+        domain.hear_from(context.source, context.session);
         let message = SequencedMessage {
             sequence,
             units,
@@ -273,12 +280,19 @@ impl Decoder {
             arrived,
             reports: &self.reports,
         };
-        domain.hear_from(context.source, context.session);
         let news = domain.streams.observe(stream_of(context), message);
         self.reports.clear();
-        if is_recalled {
-            return;
+        if news != News::default() && !is_recalled {
+            self.take_news(context, &news);
         }
+    }
+
+    /// Counts what a message has told that was not to be expected.
+    fn take_news(&mut self, context: &MessageContext, news: &News) {
+        let account = self.account(context.domain_index);
+        let Some(domain) = self.domains.get_mut(context.domain_index) else {
+            return;
+        };
         domain.lost += news.lost;
         domain.late += news.late;
         domain.missed += news.missed;
@@ -319,10 +333,10 @@ impl Decoder {
     }
 
     /// Flow Records that had waited for their template, of an earlier message.
-    pub(crate) fn add_recovered(&mut self, context: &MessageContext, records: usize) {
-        if let Some(domain) = self.domains.get_mut(context.domain_index) {
-            let session = stream_of(context);
-            domain.streams.add_recovered(session, records as u64);
+    pub(crate) fn add_recovered(&mut self, run: &Run) {
+        let session = stream_of(&run.context);
+        if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
+            domain.streams.add_recovered(session, run.records as u64);
         }
     }
 

@@ -6,8 +6,7 @@ use crate::batch::FormatCode;
 use crate::convert::{Convert, is_legal, natural};
 use crate::error::DecodeError;
 use crate::kernel::check_list;
-use crate::plan::Piece;
-use crate::staging::{PlanId, tile};
+use crate::staging::{PlanId, Records};
 use crate::template::{Definition, VARIABLE};
 
 impl Decoder {
@@ -29,25 +28,21 @@ impl Decoder {
         is_legal.then_some(()).ok_or(DecodeError::FieldLength)
     }
 
-    /// Nor may values whose length the template leaves open, and lists must fill their fields. `found`: octets, pieces and number of
-    /// the records of a set, as `split` gives them; `templates`: those in effect for it.
+    /// Nor may values whose length the template leaves open, and lists must fill their fields. `templates`: those in effect for the
+    /// records.
     pub(crate) fn check_values(
         &self,
-        format: FormatCode,
-        plan_id: PlanId,
-        (body, pieces, records): (&[u8], &[Piece], usize),
+        records: &Records<'_>,
         templates: &dyn Fn(u16) -> Option<PlanId>,
     ) -> Result<(), DecodeError> {
-        if !self.checks_lengths(format) {
-            return Ok(());
-        }
-        let Some(plan) = self.plans.get(plan_id) else {
+        let plan = self.plans.get(records.plan);
+        let Some(plan) = plan.filter(|_| self.checks_lengths(records.run.context.format)) else {
             return Ok(());
         };
         let sub_templates = |template_id| self.plans.sub_template(templates(template_id)?);
-        let tile = tile(plan, body, pieces, records);
+        let tile = records.tile(plan);
         for &(source, data_type) in &plan.told_by_value {
-            for record in 0..records {
+            for record in 0..records.run.records {
                 let octets = tile.field(record, source);
                 if let Some((_, Convert::List(kind))) = natural(data_type, VARIABLE) {
                     check_list(kind, octets, &sub_templates, self.limits.list_depth)?;
@@ -59,7 +54,8 @@ impl Decoder {
         Ok(())
     }
 
-    fn checks_lengths(&self, format: FormatCode) -> bool {
+    /// Whether values of a format are to be checked.
+    pub(crate) fn checks_lengths(&self, format: FormatCode) -> bool {
         self.strict_lengths && format == FormatCode::Ipfix
     }
 }

@@ -7,7 +7,7 @@ use super::Decoder;
 use super::derived::DerivedPlans;
 use crate::batch::Run;
 use crate::plan::Piece;
-use crate::staging::PlanId;
+use crate::staging::{PlanId, Records};
 use crate::template::Definition;
 
 /// Longer records in the making, end to end. What is kept from one set to the next: plans of the combinations seen, and buffers.
@@ -66,8 +66,8 @@ impl<F: Copy + Eq + Hash> LongerRecords<F> {
     pub(super) fn drain(
         &mut self,
         decoder: &mut Decoder,
-        run: Run,
-        append: fn(&mut Decoder, PlanId, &[u8], &[Piece], Run),
+        run: &Run,
+        append: fn(&mut Decoder, &Records<'_>),
     ) {
         for span in self.spans.drain(..) {
             self.pieces.clear();
@@ -75,12 +75,15 @@ impl<F: Copy + Eq + Hash> LongerRecords<F> {
             let split = decoder.split(span.plan, octets, &mut self.pieces);
             debug_assert_eq!(split, Ok((span.records, octets.len())));
             if let Ok((records, _)) = split {
+                let run = Run { records, ..*run };
                 append(
                     decoder,
-                    span.plan,
-                    octets,
-                    &self.pieces,
-                    Run { records, ..run },
+                    &Records {
+                        plan: span.plan,
+                        body: octets,
+                        pieces: &self.pieces,
+                        run: &run,
+                    },
                 );
             }
         }

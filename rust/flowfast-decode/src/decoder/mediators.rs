@@ -7,47 +7,53 @@ use super::Decoder;
 use crate::batch::{MessageContext, Run};
 use crate::column::Address;
 use crate::error::Warning;
-use crate::plan::Piece;
-use crate::staging::{PlanId, tile};
+use crate::staging::Records;
 use crate::template::domain::DomainKey;
 
 impl Decoder {
-    /// Gives the records of a set to `take`: those of a mediator in parts, as neighbours name the same Exporter.
+    /// Gives records to `take`: those of a mediator in parts, as neighbours name the same Exporter.
     pub(super) fn by_exporter(
         &mut self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-        mut take: impl FnMut(&mut Self, &[u8], &[Piece], Run),
+        records: &Records<'_>,
+        mut take: impl FnMut(&mut Self, &Records<'_>),
     ) {
-        let named = self.plans.get(plan_id).and_then(|plan| plan.exporter);
+        let &Records { plan, run, .. } = records;
+        let named = self.plans.get(plan).and_then(|plan| plan.exporter);
         let Some(named) = named.filter(|_| self.is_mediator(run.context.source)) else {
-            return take(self, body, pieces, run);
+            return take(self, records);
         };
-        let (mut first, mut rest) = (0, body);
-        let mut part_pieces = Vec::new();
+        let (mut first, mut rest) = (0, records.body);
+        let mut pieces = Vec::new();
         while first < run.records {
-            let Some(plan) = self.plans.get(plan_id) else {
+            let Some(known) = self.plans.get(plan) else {
                 return;
             };
-            let tile = tile(plan, body, pieces, run.records);
+            let tile = records.tile(known);
             let exporter = named.read(&tile, first);
             let end = (first..run.records)
                 .find(|&record| named.read(&tile, record) != exporter)
                 .unwrap_or(run.records);
             let octets = (first..end).map(|record| tile.record(record).len()).sum();
-            let (part, after) = rest.split_at(octets);
-            let run = Run {
+            let (body, after) = rest.split_at(octets);
+            let run = &Run {
                 records: end - first,
                 context: self.handed_on(run.context, exporter),
             };
             (first, rest) = (end, after);
-            part_pieces.clear();
-            let split = self.split(plan_id, part, &mut part_pieces);
+            pieces.clear();
+            let split = self.split(plan, body, &mut pieces);
             debug_assert_eq!(split, Ok((run.records, octets)));
             if split.is_ok() {
-                take(self, part, &part_pieces, run);
+                let pieces = &pieces;
+                take(
+                    self,
+                    &Records {
+                        plan,
+                        body,
+                        pieces,
+                        run,
+                    },
+                );
             }
         }
     }

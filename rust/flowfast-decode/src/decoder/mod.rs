@@ -26,7 +26,6 @@ use crate::error::{DecodeError, OptionsError};
 use crate::format::{self, fixed_definitions};
 use crate::kernel::{Biflows, Kernel, Neighbours};
 use crate::ledger::{Ledger, LedgerEntry, NOBODY, Party};
-use crate::plan::Piece;
 use crate::schema::{SchemaKind, select};
 use crate::staging::{PlanId, PlanStore};
 use crate::stats::Stats;
@@ -125,15 +124,6 @@ enum Intake {
     Recalled,
 }
 
-/// The sender of the current datagram.
-#[derive(Clone, Copy, Debug)]
-struct Heard {
-    domain_index: usize,
-    account: usize,
-    /// [`Ledger::closed`] when the account was there.
-    closed: u64,
-}
-
 /// Decodes the datagrams of any number of exporters into tables.
 ///
 /// Pure state: time comes with the datagrams, and nothing is read or written but what is given.
@@ -142,8 +132,8 @@ pub struct Decoder {
     pub(crate) stats: Stats,
     ledger: Ledger,
     admission: Admission,
-    /// Whom the current datagram is from, once its header has told.
-    heard: Option<Heard>,
+    /// The domain that the current datagram is from, once its header has told.
+    heard: Option<usize>,
     lenient: bool,
     strict_lengths: bool,
     journaled: bool,
@@ -184,8 +174,8 @@ pub struct Decoder {
     now_ns: i64,
     /// When sets that had waited too long were last looked for.
     expired_ns: i64,
-    steps: Vec<format::Step>,
-    pieces: Vec<Piece>,
+    /// Lent out while a message is read.
+    pub(crate) scratch: Option<Box<format::Scratch>>,
     pub(crate) samples: format::SampleReader,
 }
 
@@ -230,8 +220,7 @@ impl Decoder {
             local_address: None,
             now_ns: i64::MIN,
             expired_ns: i64::MIN,
-            steps: Vec::new(),
-            pieces: Vec::new(),
+            scratch: None,
             samples: format::SampleReader::default(),
         };
         decoder.fixed_plans = fixed_definitions()
@@ -267,6 +256,21 @@ impl Decoder {
     fn take_in(&mut self, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
         self.now_ns = datagram.received_ns;
         self.heard = None;
+        if self.has_too_many_templates() || self.needs_domains {
+            self.make_room();
+        }
+        let outcome = format::decode(self, datagram);
+        if self.plans.has_too_many_unused() {
+            self.drop_unused_plans();
+        }
+        if self.now_ns.abs_diff(self.expired_ns) >= waiting::EXPIRE_EVERY_NS {
+            self.expire_waiting(false);
+        }
+        outcome
+    }
+
+    /// Forgets what is neglected most: plans that can be made again, templates, then whole domains.
+    fn make_room(&mut self) {
         if self.plans.fields() > self.limits.template_fields {
             self.forget_derived_plans();
             self.drop_unused_plans();
@@ -279,14 +283,6 @@ impl Decoder {
             self.evict_domains();
             self.drop_unused_plans();
         }
-        let outcome = format::decode(self, datagram);
-        if self.plans.has_too_many_unused() {
-            self.drop_unused_plans();
-        }
-        if self.now_ns.abs_diff(self.expired_ns) >= waiting::EXPIRE_EVERY_NS {
-            self.expire_waiting(false);
-        }
-        outcome
     }
 
     /// Whether a datagram is not to be decoded, because of whom it is from; it is then counted.
@@ -332,7 +328,7 @@ impl Decoder {
     /// Counts what became of a datagram, to whoever sent it.
     fn settle(&mut self, datagram: &Datagram<'_>, outcome: Result<(), DecodeError>) {
         let account = match self.heard {
-            Some(heard) => self.account(heard.domain_index),
+            Some(domain_index) => self.account(domain_index),
             None => (self.ledger).open(Party::source(datagram.exporter), NOBODY, self.now_ns),
         };
         let counts = self.ledger.at(account);
@@ -409,19 +405,5 @@ impl Decoder {
 
     pub(crate) fn is_lenient(&self) -> bool {
         self.lenient
-    }
-
-    /// Buffers that messages are split in, lent out so that no datagram allocates.
-    pub(crate) fn take_scratch(&mut self) -> (Vec<format::Step>, Vec<Piece>) {
-        (
-            std::mem::take(&mut self.steps),
-            std::mem::take(&mut self.pieces),
-        )
-    }
-
-    pub(crate) fn return_scratch(&mut self, mut steps: Vec<format::Step>, mut pieces: Vec<Piece>) {
-        steps.clear();
-        pieces.clear();
-        (self.steps, self.pieces) = (steps, pieces);
     }
 }

@@ -3,11 +3,10 @@
 
 use super::Decoder;
 use super::longer::LongerRecords;
-use crate::batch::Run;
 use crate::bytes::be_uint;
 use crate::error::Warning;
-use crate::plan::Piece;
-use crate::staging::{PlanId, tile};
+use crate::plan::DecodePlan;
+use crate::staging::{PlanId, Records};
 use crate::template::domain::Awaited;
 use crate::template::{Definition, FieldSpecifier};
 
@@ -33,38 +32,39 @@ impl Default for PropertyReader {
 
 impl Decoder {
     /// Appends the records of a set together with their common properties, as far as these are known.
-    pub(super) fn append_joined(
-        &mut self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
+    pub(super) fn append_joined(&mut self, records: &Records<'_>) {
         let mut reader = std::mem::take(&mut self.properties);
-        for record in 0..run.records {
-            reader.read(self, plan_id, body, pieces, run, record);
+        for record in 0..records.run.records {
+            reader.read(self, records, record);
             if reader.longer.arena.len() >= JOINED_OCTETS {
-                reader.longer.drain(self, run, Self::append_flows);
+                reader.longer.drain(self, records.run, Self::append_flows);
             }
         }
-        reader.longer.drain(self, run, Self::append_flows);
+        reader.longer.drain(self, records.run, Self::append_flows);
         self.properties = reader;
     }
 
-    /// The first properties that a set refers to and that are not known, looked for from one of its records on; `None`: it lacks none.
+    /// The first properties that records refer to and that are not known, looked for from one of them on; `None`: they lack none.
+    #[inline]
     pub(crate) fn lacks_properties(
         &self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: &Run,
+        records: &Records<'_>,
         from_record: usize,
     ) -> Option<Awaited> {
-        let plan = self.plans.get(plan_id)?;
-        if plan.property_ids.is_empty() {
-            return None;
+        let plan = self.plans.get(records.plan)?;
+        match *plan.property_ids {
+            [] => None,
+            _ => self.first_lacking(plan, records, from_record),
         }
-        let tile = tile(plan, body, pieces, run.records);
+    }
+
+    fn first_lacking(
+        &self,
+        plan: &DecodePlan,
+        records: &Records<'_>,
+        from_record: usize,
+    ) -> Option<Awaited> {
+        let (tile, run) = (records.tile(plan), records.run);
         let domain = self.domains.get(run.context.domain_index)?;
         let options = domain.options_of(run.context.session);
         (from_record..run.records).find_map(|record| {
@@ -73,7 +73,7 @@ impl Decoder {
             let id = ids.find(|&id| options.is_none_or(|known| known.properties(id).is_none()))?;
             Some(Awaited::Properties {
                 id,
-                plan: plan_id,
+                plan: records.plan,
                 record,
             })
         })
@@ -81,21 +81,13 @@ impl Decoder {
 }
 
 impl PropertyReader {
-    fn read(
-        &mut self,
-        decoder: &mut Decoder,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-        record: usize,
-    ) {
-        let Some(plan) = decoder.plans.get(plan_id) else {
+    fn read(&mut self, decoder: &mut Decoder, records: &Records<'_>, record: usize) {
+        let Some(plan) = decoder.plans.get(records.plan) else {
             return;
         };
-        let tile = tile(plan, body, pieces, run.records);
-        let domain = decoder.domains.get(run.context.domain_index);
-        let options = domain.and_then(|domain| domain.options_of(run.context.session));
+        let (tile, context) = (records.tile(plan), &records.run.context);
+        let domain = decoder.domains.get(context.domain_index);
+        let options = domain.and_then(|domain| domain.options_of(context.session));
         let arena = &mut self.longer.arena;
         let start = arena.len();
         arena.extend_from_slice(tile.record(record));
@@ -115,7 +107,7 @@ impl PropertyReader {
             decoder.stats.warn(Warning::PropertiesUnknown);
         }
         self.longer
-            .end_record(decoder, plan_id, start, &self.fields);
+            .end_record(decoder, records.plan, start, &self.fields);
     }
 
     /// Gives all plans back.

@@ -1,11 +1,12 @@
 //! The way of a record that its message has proved well-formed: what it teaches, then its plan's stage.
 
 use super::Decoder;
-use crate::batch::{MessageContext, Run};
+use crate::batch::MessageContext;
 use crate::error::{DecodeError, Warning};
 use crate::kernel::Tile;
+use crate::ledger::NOBODY;
 use crate::plan::{DecodePlan, Piece};
-use crate::staging::{PlanId, PlanStore, RowSink, tile};
+use crate::staging::{Due, PlanId, PlanStore, Records, RowSink};
 use crate::template::RecordKind;
 use crate::template::domain::Domain;
 use crate::template::options::{OptionsFields, Subject};
@@ -27,167 +28,135 @@ impl Decoder {
         }
     }
 
-    /// Appends the records of a set that `split` has checked; cannot fail.
-    pub(crate) fn append_records(
-        &mut self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
-        if !self.learns() && self.plans.get(plan_id).is_some_and(DecodePlan::is_plain) {
-            return self.append_rows(plan_id, body, pieces, &run);
+    /// Appends records; cannot fail.
+    #[inline]
+    pub(crate) fn append_records(&mut self, records: &Records<'_>) {
+        let plan = self.plans.get(records.plan);
+        if !self.learns() && plan.is_some_and(DecodePlan::is_plain) {
+            self.append_rows(records);
+        } else {
+            self.append_telling(records);
         }
-        if self.kind(plan_id) == Some(RecordKind::Options) {
-            self.learn_from(Subject::Names, plan_id, body, pieces, run);
-            self.learn_types(plan_id, body, pieces, run);
-            self.learn_flow_keys(plan_id, body, pieces, run);
+    }
+
+    /// Appends records that may teach something, or become others by what is known.
+    fn append_telling(&mut self, records: &Records<'_>) {
+        let plan = self.plans.get(records.plan);
+        if plan.is_some_and(|plan| plan.kind == RecordKind::Options) {
+            self.learn_from(Subject::Names, records);
+            self.learn_types(records);
+            self.learn_flow_keys(records);
         }
         if self.learns() {
             return;
         }
-        let plan_id = self.with_types(plan_id, &run.context);
-        let plan_id = self.with_objects(plan_id, &run.context);
-        match self.plans.get(plan_id) {
-            Some(plan) if !plan.property_ids.is_empty() => {
-                self.append_joined(plan_id, body, pieces, run)
-            }
-            _ => self.append_flows(plan_id, body, pieces, run),
+        let plan = self.with_types(records.plan, &records.run.context);
+        let plan = self.with_objects(plan, &records.run.context);
+        let records = Records { plan, ..*records };
+        match self.plans.get(plan) {
+            Some(plan) if !plan.property_ids.is_empty() => self.append_joined(&records),
+            _ => self.append_flows(&records),
         }
     }
 
     /// Appends records that have all the fields they refer to.
-    pub(super) fn append_flows(
-        &mut self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
-        self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
-            decoder.append_flows_of(plan_id, body, pieces, run);
-        });
+    pub(super) fn append_flows(&mut self, records: &Records<'_>) {
+        self.by_exporter(records, Self::append_flows_of);
     }
 
     /// Appends records of one Exporter.
-    fn append_flows_of(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
-        match self.plans.get(plan_id).and_then(|plan| plan.section) {
-            Some(section) => self.append_sections(plan_id, section, body, pieces, run),
-            None => self.append_rows(plan_id, body, pieces, &run),
+    fn append_flows_of(&mut self, records: &Records<'_>) {
+        match self.plans.get(records.plan).and_then(|plan| plan.section) {
+            Some(section) => self.append_sections(section, records),
+            None => self.append_rows(records),
         }
     }
 
     /// Counts records and stages them.
-    pub(super) fn append_rows(
-        &mut self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: &Run,
-    ) {
-        let Some(plan) = self.plans.get(plan_id) else {
+    pub(crate) fn append_rows(&mut self, records: &Records<'_>) {
+        let (context, count) = (&records.run.context, records.run.records as u64);
+        let Some(plan) = self.plans.get(records.plan).filter(|_| count > 0) else {
             return;
         };
-        if run.records == 0 {
-            return;
+        let account = match self.domains.get_mut(context.domain_index) {
+            Some(domain) => {
+                domain.records += count;
+                domain.hear(context, plan.tells_rate);
+                self.ledger.of(domain)
+            }
+            None => NOBODY,
+        };
+        self.stats.records_received += count;
+        self.ledger.at(account).records_received += count as i64;
+        if plan.kind == RecordKind::Options {
+            self.stats.options_records_decoded += count;
         }
-        let records = run.records as u64;
-        let kind_is_options = plan.kind == RecordKind::Options;
-        let has_rows = plan.table.is_some();
-        let tells_rate = plan.tells_rate;
-        let account = self.account(run.context.domain_index);
-        self.stats.records_received += records;
-        self.ledger.at(account).records_received += records as i64;
-        if let Some(domain) = self.domains.get_mut(run.context.domain_index) {
-            domain.records += records;
-            domain.hear(&run.context, tells_rate);
-        }
-        if kind_is_options {
-            self.stats.options_records_decoded += records;
-        }
-        if has_rows {
-            self.stats.records_decoded += records;
-            self.ledger.decoded(account, records);
+        if plan.table.is_some() {
+            self.stats.records_decoded += count;
+            self.ledger.decoded(account, count);
         } else {
-            self.stats.records_absorbed += records;
-            self.ledger.at(account).records_absorbed += records as i64;
+            self.stats.records_absorbed += count;
+            self.ledger.at(account).records_absorbed += count as i64;
         }
-        let (plans, mut rows) = self.plans_and_rows();
-        plans.append(plan_id, body, pieces, run, &mut rows);
+        let due = self.plans.stage(records);
+        if due != Due::Nothing {
+            let (plans, mut rows) = self.plans_and_rows();
+            plans.run(due, records, &mut rows);
+        }
     }
 
-    /// Takes in what the records of a set teach, if they are options data that is understood. Rows already staged were sent
-    /// under the old state: if it changes, they are transposed first.
-    pub(crate) fn learn_from(
-        &mut self,
-        subject: Subject,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
-        let plan = self.plans.get(plan_id);
-        if plan.is_none_or(|plan| plan.options.is_none()) {
-            return;
+    /// Takes in what records teach, if they are options data that is understood. Rows already staged were sent under the old state: if it
+    /// changes, they are transposed first.
+    pub(crate) fn learn_from(&mut self, subject: Subject, records: &Records<'_>) {
+        let plan = self.plans.get(records.plan);
+        if plan.is_some_and(|plan| plan.options.is_some()) {
+            self.by_exporter(records, |decoder, records| {
+                decoder.learn_of(subject, records)
+            });
         }
-        self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
-            decoder.learn_of(subject, plan_id, body, pieces, run);
-        });
     }
 
     /// Takes in what records teach of one Exporter.
-    fn learn_of(
-        &mut self,
-        subject: Subject,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
-        let room = self.options_room(run.context);
-        let Some((domain, fields, records)) = self.lesson(plan_id, body, pieces, run) else {
+    fn learn_of(&mut self, subject: Subject, records: &Records<'_>) {
+        let context = &records.run.context;
+        let room = self.options_room(context);
+        let Some((domain, fields, tile)) = self.lesson(records) else {
             return;
         };
-        let foreseen = (domain.options).foresee(&run.context, subject, fields, &records, room);
+        let foreseen = (domain.options).foresee(context, subject, fields, &tile, room);
         if !foreseen.changes {
             self.stats.warnings[Warning::OptionsRefused as usize] += foreseen.refused;
             return;
         }
         self.transpose_all();
-        let Some((domain, fields, records)) = self.lesson(plan_id, body, pieces, run) else {
+        let Some((domain, fields, tile)) = self.lesson(records) else {
             return;
         };
         let before = domain.options.octets();
-        let outcome = (domain.options).learn(&run.context, subject, fields, &records, room);
+        let outcome = (domain.options).learn(context, subject, fields, &tile, room);
         let after = domain.options.octets();
         self.options_octets = self.options_octets + after - before;
         self.stats.warnings[Warning::OptionsRefused as usize] += outcome.refused;
     }
 
     /// Takes in what the exporter says of itself in options data of the message that is being decoded.
-    pub(crate) fn take_reports(
-        &mut self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
-        let sender = run.context.exporter;
-        self.by_exporter(plan_id, body, pieces, run, |decoder, body, pieces, run| {
+    pub(crate) fn take_reports(&mut self, records: &Records<'_>) {
+        let sender = records.run.context.exporter;
+        self.by_exporter(records, |decoder, records| {
             // Of another Exporter's messages we do not know which arrived.
-            if run.context.exporter == sender {
-                decoder.take_own_reports(plan_id, body, pieces, run);
+            if records.run.context.exporter == sender {
+                decoder.take_own_reports(records);
             }
         });
     }
 
-    fn take_own_reports(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
-        let Some(plan) = self.plans.get(plan_id) else {
+    fn take_own_reports(&mut self, records: &Records<'_>) {
+        let Some(plan) = self.plans.get(records.plan) else {
             return;
         };
         if let Some(fields) = &plan.options {
-            let records = tile(plan, body, pieces, run.records);
-            let reports = fields.reports(&records, run.context.domain);
+            let tile = records.tile(plan);
+            let reports = fields.reports(&tile, records.run.context.domain);
             self.reports
                 .extend(reports.take(MAX_REPORTS.saturating_sub(self.reports.len())));
         }
@@ -196,19 +165,16 @@ impl Decoder {
     /// Records of options data, what their template tells of, and whom they teach about; `None` if it tells nothing.
     fn lesson<'a>(
         &'a mut self,
-        plan_id: PlanId,
-        body: &'a [u8],
-        pieces: &'a [Piece],
-        run: Run,
+        records: &Records<'a>,
     ) -> Option<(&'a mut Domain, &'a OptionsFields, Tile<'a>)> {
-        let plan = self.plans.get(plan_id)?;
+        let plan = self.plans.get(records.plan)?;
         let fields = plan.options.as_ref()?;
-        let domain = self.domains.get_mut(run.context.domain_index)?;
-        Some((domain, fields, tile(plan, body, pieces, run.records)))
+        let domain = self.domains.get_mut(records.run.context.domain_index)?;
+        Some((domain, fields, records.tile(plan)))
     }
 
     /// Octets that what a session's options data teaches may take.
-    fn options_room(&self, context: MessageContext) -> usize {
+    fn options_room(&self, context: &MessageContext) -> usize {
         let free = self
             .limits
             .options_octets

@@ -3,11 +3,10 @@
 
 use super::Decoder;
 use super::longer::LongerRecords;
-use crate::batch::Run;
 use crate::element::PADDING_OCTETS;
-use crate::plan::{Layout, Piece, SectionField, flow_op};
+use crate::plan::{Layout, SectionField, flow_op};
 use crate::schema::FLOW_COLUMNS;
-use crate::staging::{PlanId, tile};
+use crate::staging::{PlanId, Records};
 use crate::template::{Definition, FieldSpecifier};
 use crate::wire::packet;
 use crate::wire::sflow::record::{Field, RecordBuilder, field};
@@ -33,40 +32,21 @@ impl Default for SectionReader {
 
 impl Decoder {
     /// Appends the records of a set together with what their packets tell.
-    pub(super) fn append_sections(
-        &mut self,
-        plan_id: PlanId,
-        section: SectionField,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
+    pub(super) fn append_sections(&mut self, section: SectionField, records: &Records<'_>) {
         let mut reader = std::mem::take(&mut self.sections);
-        reader.read(self, plan_id, section, body, pieces, run.records);
-        reader
-            .longer
-            .drain(self, run, |decoder, plan_id, body, pieces, run| {
-                decoder.append_rows(plan_id, body, pieces, &run);
-            });
+        reader.read(self, section, records);
+        reader.longer.drain(self, records.run, Self::append_rows);
         self.sections = reader;
     }
 }
 
 impl SectionReader {
-    fn read(
-        &mut self,
-        decoder: &mut Decoder,
-        plan_id: PlanId,
-        section: SectionField,
-        body: &[u8],
-        pieces: &[Piece],
-        records: usize,
-    ) {
-        for record in 0..records {
-            let Some(plan) = decoder.plans.get(plan_id) else {
+    fn read(&mut self, decoder: &mut Decoder, section: SectionField, records: &Records<'_>) {
+        for record in 0..records.run.records {
+            let Some(plan) = decoder.plans.get(records.plan) else {
                 return;
             };
-            let tile = tile(plan, body, pieces, records);
+            let tile = records.tile(plan);
             self.packet.clear();
             if let Some((protocol, octets)) = section.read(&tile, record) {
                 packet::put_fields(&mut self.packet, protocol, octets);
@@ -77,7 +57,7 @@ impl SectionReader {
             let start = self.longer.arena.len();
             self.longer.arena.extend_from_slice(tile.record(record));
             let fields = self.packet.finish(&mut self.longer.arena);
-            self.longer.end_record(decoder, plan_id, start, fields);
+            self.longer.end_record(decoder, records.plan, start, fields);
         }
     }
 

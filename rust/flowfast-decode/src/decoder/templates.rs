@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Decoder, Intake};
-use crate::batch::{Run, unmapped};
+use crate::batch::unmapped;
 use crate::error::Warning;
-use crate::plan::{Layout, Piece};
-use crate::staging::{PlanId, tile};
+use crate::plan::{DecodePlan, Layout};
+use crate::staging::{PlanId, Records};
 use crate::template::cache::{Lookup, Session, Stored};
 use crate::template::{Definition, FieldSpecifier, RecordKind};
 
@@ -112,28 +112,21 @@ impl Decoder {
 
     /// Takes in which fields of templates are Flow Keys, if that is what the records of a set tell. What no template of theirs has
     /// is counted and ignored (FF-OT-03).
-    pub(super) fn learn_flow_keys(
-        &mut self,
-        plan_id: PlanId,
-        body: &[u8],
-        pieces: &[Piece],
-        run: Run,
-    ) {
+    pub(super) fn learn_flow_keys(&mut self, records: &Records<'_>) {
+        let context = &records.run.context;
         let learns = self.learns();
-        let Some(plan) = self.plans.get(plan_id) else {
+        let Some(plan) = self.plans.get(records.plan) else {
             return;
         };
-        let (Some(fields), Some(domain)) = (
-            &plan.options,
-            self.domains.get_mut(run.context.domain_index),
-        ) else {
+        let (Some(fields), Some(domain)) =
+            (&plan.options, self.domains.get_mut(context.domain_index))
+        else {
             return;
         };
-        let records = tile(plan, body, pieces, run.records);
-        for (template_id, indicator) in fields.flow_keys(&records) {
+        for (template_id, indicator) in fields.flow_keys(&records.tile(plan)) {
             let template = u16::try_from(template_id)
                 .ok()
-                .and_then(|id| domain.templates.own_mut(run.context.session, id));
+                .and_then(|id| domain.templates.own_mut(context.session, id));
             let described = template.filter(|template| {
                 let definition = self.plans.definition(template.plan);
                 let bits = (u64::BITS - indicator.leading_zeros()) as usize;
@@ -167,6 +160,11 @@ impl Decoder {
         })
     }
 
+    /// What becomes of the records of a template; `None` if nobody refers to it.
+    pub(crate) fn plan(&self, plan: PlanId) -> Option<&DecodePlan> {
+        self.plans.get(plan)
+    }
+
     /// What the records of a plan are.
     pub(crate) fn kind(&self, plan: PlanId) -> Option<RecordKind> {
         self.plans.get(plan).map(|plan| plan.kind)
@@ -192,6 +190,7 @@ impl Decoder {
     }
 
     /// The same, for a data set that is now read with it.
+    #[inline]
     pub(crate) fn take_template(
         &mut self,
         domain_index: usize,

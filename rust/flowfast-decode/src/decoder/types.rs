@@ -1,26 +1,23 @@
 //! Plans with the types that exporters tell of their own elements (RFC 5610).
 
 use super::Decoder;
-use crate::batch::{MessageContext, Run};
-use crate::plan::Piece;
-use crate::staging::{PlanId, tile};
+use crate::batch::MessageContext;
+use crate::staging::{PlanId, Records};
 
 impl Decoder {
     /// Takes in what the records of a set tell, if they are options data that tells types.
-    pub(super) fn learn_types(&mut self, plan_id: PlanId, body: &[u8], pieces: &[Piece], run: Run) {
-        let plan = self.plans.get(plan_id);
+    pub(super) fn learn_types(&mut self, records: &Records<'_>) {
+        let plan = self.plans.get(records.plan);
         let Some((plan, fields)) = plan.and_then(|plan| Some((plan, plan.types?))) else {
             return;
         };
-        let records = tile(plan, body, pieces, run.records);
-        let teller = (run.context.source, run.context.session);
-        let now_ns = run.context.received_ns;
+        let context = &records.run.context;
+        let teller = (context.source, context.session);
+        let (now_ns, tile) = (context.received_ns, records.tile(plan));
         let stats = &mut self.stats;
-        let released = self
-            .types
-            .learn(teller, now_ns, &fields, &records, |warning| {
-                stats.warn(warning)
-            });
+        let released = self.types.learn(teller, now_ns, &fields, &tile, |warning| {
+            stats.warn(warning)
+        });
         released.into_iter().for_each(|plan| self.release(plan));
     }
 

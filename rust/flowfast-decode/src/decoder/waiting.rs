@@ -1,9 +1,10 @@
 //! Data sets that came before their template (FF-V9-07, FF-IX-20), or before the common properties of their records (FF-EN-06).
 
 use super::{Decoder, Intake};
+use crate::batch::Run;
 use crate::error::{DecodeError, SetLoss};
 use crate::plan::Piece;
-use crate::staging::PlanId;
+use crate::staging::{PlanId, Records};
 use crate::template::RecordKind;
 use crate::template::cache::Lookup;
 use crate::template::domain::{Awaited, WaitingSet};
@@ -43,13 +44,17 @@ impl Decoder {
         ledger.at(account).wait(1, octets);
     }
 
-    /// Decodes the sets that waited for one of these templates, or for properties that have come since this was last called.
+    /// Decodes the sets that waited for one of these templates, or for properties that have come since they were last looked at.
     pub(crate) fn decode_waiting(
         &mut self,
         domain_index: usize,
         mut template_ids: Vec<u16>,
         now_ns: i64,
     ) {
+        let domain = self.domains.get(domain_index);
+        if domain.is_none_or(|domain| domain.waiting.is_empty()) {
+            return;
+        }
         template_ids.sort_unstable();
         // They are decoded, whatever the template came with.
         let intake = std::mem::replace(&mut self.intake, Intake::Received);
@@ -70,7 +75,7 @@ impl Decoder {
             return Vec::new();
         };
         let properties_came = domain.options.take_new_properties();
-        if domain.waiting.is_empty() || template_ids.is_empty() && !properties_came {
+        if template_ids.is_empty() && !properties_came {
             return Vec::new();
         }
         let (ready, waiting) = std::mem::take(&mut domain.waiting)
@@ -103,7 +108,9 @@ impl Decoder {
                 self.lookup(domain_index, set.session, set.template_id, now_ns)
                 && self.kind(plan) == Some(RecordKind::Options)
             {
-                self.learn_clock(plan, set);
+                self.with_records(plan, set, |decoder, records| {
+                    decoder.learn_from(Subject::Clock, records);
+                });
             }
         }
         for set in ready {
@@ -125,15 +132,20 @@ impl Decoder {
             }
         };
         let mut pieces = Vec::new();
-        let Ok((records, octets)) = self.split_waiting(plan, &set, &mut pieces) else {
+        let Ok((run, octets)) = self.split_waiting(plan, &set, &mut pieces) else {
             self.unwait(&set, account);
             return self.discard_set(domain_index, SetLoss::Malformed, set.body().len());
         };
         if set.awaits == Awaited::Template && self.kind(plan) == Some(RecordKind::Data) {
-            self.add_recovered(&set.context, records);
+            self.add_recovered(&run);
         }
-        let (body, run) = (&set.body()[..octets], set.run(records));
-        if let Some(awaits) = self.lacks_properties(plan, body, &pieces, &run, first_record) {
+        let records = Records {
+            plan,
+            body: &set.body()[..octets],
+            pieces: &pieces,
+            run: &run,
+        };
+        if let Some(awaits) = self.lacks_properties(&records, first_record) {
             if set.awaits == Awaited::Template {
                 self.plans.retain(plan);
             }
@@ -144,23 +156,29 @@ impl Decoder {
         self.recover(account, plan, &set);
     }
 
-    /// Splits a set that has waited, and checks it as those that did not have to.
+    /// Splits a set that has waited, and checks it as those that did not have to: its records, and their octets.
     fn split_waiting(
         &self,
         plan: PlanId,
         set: &WaitingSet,
         pieces: &mut Vec<Piece>,
-    ) -> Result<(usize, usize), DecodeError> {
-        let (records, octets) = self.split(plan, set.body(), pieces)?;
+    ) -> Result<(Run, usize), DecodeError> {
+        let (count, octets) = self.split(plan, set.body(), pieces)?;
+        let run = set.run(count);
+        let records = Records {
+            plan,
+            body: &set.body()[..octets],
+            pieces,
+            run: &run,
+        };
         let context = &set.context;
         let (domain_index, now_ns) = (context.domain_index, context.received_ns);
         let templates = |template_id| {
             self.lookup(domain_index, set.session, template_id, now_ns)
                 .plan()
         };
-        let found = (&set.body()[..octets], &pieces[..], records);
-        self.check_values(context.format, plan, found, &templates)?;
-        Ok((records, octets))
+        self.check_values(&records, &templates)?;
+        Ok((run, octets))
     }
 
     /// Puts a set back among those that wait.
@@ -173,10 +191,7 @@ impl Decoder {
     /// Decodes a set that has waited, by a plan that it fits, with what is known now.
     pub(super) fn recover(&mut self, account: usize, plan: PlanId, set: &WaitingSet) {
         let intake = std::mem::replace(&mut self.intake, Intake::Received);
-        let mut pieces = Vec::new();
-        if let Ok((records, octets)) = self.split(plan, set.body(), &mut pieces) {
-            self.append_records(plan, &set.body()[..octets], &pieces, set.run(records));
-        }
+        self.with_records(plan, set, Self::append_records);
         self.intake = intake;
         self.stats.sets_recovered += 1;
         self.ledger.at(account).sets_recovered += 1;
@@ -185,12 +200,22 @@ impl Decoder {
         }
     }
 
-    /// Takes in what a set of options data says of the exporter's clock.
-    fn learn_clock(&mut self, plan: PlanId, set: &WaitingSet) {
+    /// Gives the records of a set that has waited to `take`.
+    fn with_records(
+        &mut self,
+        plan: PlanId,
+        set: &WaitingSet,
+        take: impl FnOnce(&mut Self, &Records<'_>),
+    ) {
         let mut pieces = Vec::new();
-        if let Ok((records, octets)) = self.split(plan, set.body(), &mut pieces) {
-            let body = &set.body()[..octets];
-            self.learn_from(Subject::Clock, plan, body, &pieces, set.run(records));
+        if let Ok((count, octets)) = self.split(plan, set.body(), &mut pieces) {
+            let records = Records {
+                plan,
+                body: &set.body()[..octets],
+                pieces: &pieces,
+                run: &set.run(count),
+            };
+            take(self, &records);
         }
     }
 

@@ -1,20 +1,15 @@
 //! NetFlow v1, v5, v6, v7 and v8: constant templates.
 
-use super::{Format, sent_ms};
+use super::sent_ms;
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
-use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder};
 use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
 use crate::sequence::{Units, Volume};
+use crate::staging::Records;
 use crate::template::domain::DomainKey;
 use crate::template::{Definition, FieldSpecifier, RecordKind};
 use crate::wire::fixed::{FixedPacket, Layout, layouts};
-
-pub(super) const FORMAT: Format = Format {
-    probe: |payload| matches!(be16(payload, 0), 1 | 5..=8),
-    decode,
-};
 
 /// The constant templates, in the order of `FixedPacket::layout_index`.
 pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
@@ -35,62 +30,47 @@ pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
     })
 }
 
-fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
+pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let packet = FixedPacket::new_checked(datagram.payload)?;
-    let format = code(packet.layout);
-    let exporter = mapped(datagram.exporter);
     let engine = packet.engine().map(u32::from);
-    let domain = engine.unwrap_or(0) | u32::from(packet.layout.method) << 16;
-    let domain_index = decoder.domain(
-        DomainKey {
-            exporter,
-            format,
-            domain,
+    let key = DomainKey {
+        exporter: mapped(datagram.exporter),
+        format: code(packet.layout),
+        domain: engine.unwrap_or(0) | u32::from(packet.layout.method) << 16,
+    };
+    let run = Run {
+        records: packet.count(),
+        context: MessageContext {
+            domain: engine,
+            sequence: packet.flow_sequence(),
+            export_time_ms: Some(sent_ms(packet.export_time_ms(), datagram.received_ns)),
+            uptime_ms: Some(packet.sys_uptime_ms()),
+            // Interval 0 is unsampled; some exporters leave the mode at 0 and set the interval all the same.
+            header_sampling_rate: packet
+                .sampling()
+                .map(|(_mode, interval)| u32::from(interval).max(1)),
+            ..decoder.hear(datagram, key)
         },
-        datagram.received_ns,
-    );
+    };
     if packet.trailing_octets() > 0 {
         decoder.warn(Warning::TrailingOctets);
     }
     if packet.is_above_maximum() {
         decoder.warn(Warning::CountAboveMaximum);
     }
-    let context = MessageContext {
-        format,
-        domain_index,
-        sender_index: domain_index,
-        session: datagram.session(),
-        exporter,
-        source: exporter,
-        domain: engine,
-        sequence: packet.flow_sequence(),
-        template_id: None,
-        received_ns: datagram.received_ns,
-        export_time_ms: Some(sent_ms(packet.export_time_ms(), datagram.received_ns)),
-        uptime_ms: Some(packet.sys_uptime_ms()),
-        // Interval 0 is unsampled; some exporters leave the mode at 0 and set the interval all the same.
-        header_sampling_rate: packet
-            .sampling()
-            .map(|(_mode, interval)| u32::from(interval).max(1)),
-    };
-    let run = Run {
-        records: packet.count(),
-        context,
-    };
-    decoder.append_records(
-        decoder.fixed_plan(packet.layout_index),
-        packet.records(),
-        &[],
-        run,
-    );
-    let records = packet.count();
+    decoder.append_records(&Records {
+        plan: decoder.fixed_plan(packet.layout_index),
+        body: packet.records(),
+        pieces: &[],
+        run: &run,
+    });
     let arrived = Volume {
         messages: 1,
-        records: records as u64,
+        records: run.records as u64,
         octets: datagram.payload.len() as u64,
     };
-    let units = Units::new(records as u32);
-    decoder.end_message(&context, Some(units), arrived);
+    let units = Units::new(run.records as u32);
+    decoder.end_message(&run.context, Some(units), arrived);
     Ok(())
 }
 

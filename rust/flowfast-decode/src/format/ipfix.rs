@@ -1,9 +1,8 @@
 //! IPFIX (RFC 7011) over UDP.
 
-use super::templated::{Message, SetKind};
-use super::{Format, sent_ms};
-use crate::batch::{FormatCode, MessageContext, mapped};
-use crate::bytes::be16;
+use super::sent_ms;
+use super::templated::{self, Message};
+use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
@@ -13,90 +12,71 @@ use crate::wire::ipfix::{IpfixMessage, TemplateRecord, TemplateRecords, set_id};
 use crate::wire::netflow9;
 use crate::wire::set::Set;
 
-pub(super) const FORMAT: Format = Format {
-    probe: |payload| be16(payload, 0) == 10,
-    decode,
-};
-
-fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
+pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let header = IpfixMessage::new_checked(datagram.payload)?;
-    let exporter = mapped(datagram.exporter);
     let domain = header.observation_domain_id();
-    let domain_index = decoder.domain(
-        DomainKey {
-            exporter,
-            format: FormatCode::Ipfix,
-            domain,
-        },
-        datagram.received_ns,
-    );
-    let context = MessageContext {
+    let key = DomainKey {
+        exporter: mapped(datagram.exporter),
         format: FormatCode::Ipfix,
-        domain_index,
-        sender_index: domain_index,
-        session: datagram.session(),
-        exporter,
-        source: exporter,
-        domain: Some(domain),
-        sequence: Some(header.sequence()),
-        template_id: None,
-        received_ns: datagram.received_ns,
-        export_time_ms: Some(sent_ms(
-            i64::from(header.export_time()) * 1000,
-            datagram.received_ns,
-        )),
-        uptime_ms: None,
-        header_sampling_rate: None,
+        domain,
     };
-    let is_lenient = decoder.is_lenient();
-    let mut message = Message::begin(decoder, datagram, context);
+    let sent_ms = sent_ms(i64::from(header.export_time()) * 1000, datagram.received_ns);
+    let mut run = Run {
+        records: 0,
+        context: MessageContext {
+            domain: Some(domain),
+            sequence: Some(header.sequence()),
+            export_time_ms: Some(sent_ms),
+            ..decoder.hear(datagram, key)
+        },
+    };
+    let counts = templated::decode(decoder, datagram, &mut run, header.sets(), read_set)?;
     if header.trailing_octets() > 0 {
-        message.warn(Warning::TrailingOctets);
+        decoder.warn(Warning::TrailingOctets);
     }
-    for set in header.sets() {
-        let outcome = set.and_then(|set| match set.id {
-            set_id::TEMPLATE | set_id::OPTIONS_TEMPLATE => {
-                for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
-                    match record? {
-                        TemplateRecord::Definition(template_id, definition) => {
-                            message.template(&set, template_id, definition)?
-                        }
-                        // Section 8.4: over UDP withdrawals are ignored (FF-TL-04).
-                        TemplateRecord::Withdrawal => message.warn(Warning::WithdrawalIgnored),
-                    }
-                }
-                Ok(SetKind::Templates)
-            }
-            set_id::MIN_DATA.. => message.data(set),
-            // FF-IX-05.
-            _ => {
-                let templates = if is_lenient {
-                    netflow9_templates(&set)
-                } else {
-                    Vec::new()
-                };
-                if templates.is_empty() {
-                    return Ok(SetKind::Unknown);
-                }
-                message.warn(Warning::Netflow9SetId);
-                for (template_id, definition) in templates {
-                    message.template(&set, template_id, definition)?;
-                }
-                Ok(SetKind::Templates)
-            }
-        });
-        if !message.finish_set(outcome)? {
-            break;
-        }
-    }
-    let counts = message.commit();
     // FF-SQ-01: data records, options included; FF-SQ-02: unknown if a set could not be counted.
     let units = (counts.undecoded_sets == 0).then_some(Units {
         all: counts.data_records as u32,
         flows: counts.flow_records as u32,
     });
     let arrived = counts.volume(datagram.payload.len() - header.trailing_octets());
-    decoder.end_message(&context, units, arrived);
+    decoder.end_message(&run.context, units, arrived);
+    Ok(())
+}
+
+fn read_set(message: &mut Message<'_>, set: &Set<'_>) -> Result<(), DecodeError> {
+    match set.id {
+        set_id::TEMPLATE | set_id::OPTIONS_TEMPLATE => {
+            for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
+                match record? {
+                    TemplateRecord::Definition(template_id, definition) => {
+                        message.template(set, template_id, definition)?
+                    }
+                    // Section 8.4: over UDP withdrawals are ignored (FF-TL-04).
+                    TemplateRecord::Withdrawal => message.warn(Warning::WithdrawalIgnored),
+                }
+            }
+        }
+        set_id::MIN_DATA.. => message.data(set)?,
+        _ => read_unassigned(message, set)?,
+    }
+    Ok(())
+}
+
+/// Skips a set of a reserved or unassigned id; in lenient mode it may be one of v9 (FF-IX-05).
+fn read_unassigned(message: &mut Message<'_>, set: &Set<'_>) -> Result<(), DecodeError> {
+    let templates = match message.is_lenient() {
+        true => netflow9_templates(set),
+        false => Vec::new(),
+    };
+    message.warn(if templates.is_empty() {
+        Warning::UnknownSet
+    } else {
+        Warning::Netflow9SetId
+    });
+    for (template_id, definition) in templates {
+        message.template(set, template_id, definition)?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
-//! What each format does with a datagram. To add one: a view in `wire`, a file here, a line in `FORMATS`.
+//! What each format does with a datagram. To add one: a view in `wire`, a file here, a line in `decode`.
 
+mod commit;
 mod fixed;
 mod ipfix;
 mod netflow9;
@@ -11,31 +12,19 @@ use crate::error::DecodeError;
 
 pub(crate) use fixed::{definitions as fixed_definitions, layout_index as fixed_layout_index};
 pub(crate) use sflow::SampleReader;
-pub(crate) use templated::Step;
+pub(crate) use templated::Scratch;
 
-/// A format: how to recognise it, how to decode it.
-pub(crate) struct Format {
-    probe: fn(&[u8]) -> bool,
-    decode: fn(&mut Decoder, &Datagram<'_>) -> Result<(), DecodeError>,
-}
-
-static FORMATS: &[Format] = &[
-    fixed::FORMAT,
-    netflow9::FORMAT,
-    ipfix::FORMAT,
-    sflow::FORMAT,
-];
-
-/// Decodes a datagram in whatever format it is: every port takes every format.
+/// Decodes a datagram in whatever format it is: every port takes every format. The first 16 bits are the version, but for sFlow, whose
+/// version has 32.
 pub(crate) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
-    if datagram.payload.len() < 2 {
-        return Err(DecodeError::HeaderTruncated);
+    let version = datagram.payload.first_chunk();
+    match u16::from_be_bytes(*version.ok_or(DecodeError::HeaderTruncated)?) {
+        1 | 5..=8 => fixed::decode(decoder, datagram),
+        9 => netflow9::decode(decoder, datagram),
+        10 => ipfix::decode(decoder, datagram),
+        0 => sflow::decode(decoder, datagram),
+        _ => Err(DecodeError::UnknownVersion),
     }
-    let format = FORMATS
-        .iter()
-        .find(|format| (format.probe)(datagram.payload))
-        .ok_or(DecodeError::UnknownVersion)?;
-    (format.decode)(decoder, datagram)
 }
 
 /// The time in a message's header, whose seconds are 32 bits: of all times it can mean, the one nearest to when the message was

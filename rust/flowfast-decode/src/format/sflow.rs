@@ -6,25 +6,17 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-use super::Format;
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
-use crate::bytes::be16;
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::{SampleHeader, SampleKind, Units, Volume};
-use crate::staging::PlanId;
+use crate::staging::{PlanId, Records};
 use crate::template::domain::DomainKey;
 use crate::template::{Definition, RecordKind};
 use crate::wire::sflow::datagram::{SflowDatagram, Version, tagged};
 use crate::wire::sflow::record::{Field, RecordBuilder};
 use crate::wire::sflow::{legacy, sample};
-
-/// Versions 1 and 3 are unknown (FF-SF-07).
-pub(super) const FORMAT: Format = Format {
-    probe: |payload| be16(payload, 0) == 0 && Version::of(payload).is_some(),
-    decode,
-};
 
 /// Combinations of structures whose plans are remembered. Exporters have a few each.
 const MAX_PLANS: usize = 512;
@@ -53,38 +45,25 @@ struct Span {
     pieces: Range<usize>,
 }
 
-fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
+pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let header = SflowDatagram::new_checked(datagram.payload)?;
     let format = match header.version() {
         Version::V2 => FormatCode::Sflow2,
         Version::V4 => FormatCode::Sflow4,
         Version::V5 => FormatCode::Sflow5,
     };
-    let source = mapped(datagram.exporter);
-    // FF-SF-04.
-    let exporter = header.agent().map_or(source, mapped);
-    let domain_index = decoder.domain(
-        DomainKey {
-            exporter,
-            format,
-            domain: header.sub_agent().unwrap_or(0),
-        },
-        datagram.received_ns,
-    );
-    let context = MessageContext {
+    let key = DomainKey {
+        // FF-SF-04.
+        exporter: mapped(header.agent().unwrap_or(datagram.exporter)),
         format,
-        domain_index,
-        sender_index: domain_index,
-        session: datagram.session(),
-        exporter,
-        source,
+        domain: header.sub_agent().unwrap_or(0),
+    };
+    let context = MessageContext {
         domain: header.sub_agent(),
+        source: mapped(datagram.exporter),
         sequence: Some(header.sequence()),
-        template_id: None,
-        received_ns: datagram.received_ns,
-        export_time_ms: None,
         uptime_ms: Some(header.uptime_ms()),
-        header_sampling_rate: None,
+        ..decoder.hear(datagram, key)
     };
     let mut reader = std::mem::take(&mut decoder.samples);
     let outcome = match reader.read(decoder, &header) {
@@ -96,7 +75,7 @@ fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeEr
     };
     let outcome = outcome.and_then(|()| reader.split(decoder));
     if outcome.is_ok() && !decoder.learns() {
-        reader.commit(decoder, context);
+        reader.commit(decoder, &context);
     }
     decoder.samples = reader;
     outcome?;
@@ -189,19 +168,20 @@ impl SampleReader {
     }
 
     /// Puts everything into effect.
-    fn commit(&mut self, decoder: &mut Decoder, context: MessageContext) {
+    fn commit(&mut self, decoder: &mut Decoder, context: &MessageContext) {
         for span in self.spans.drain(..) {
-            decoder.append_records(
-                span.plan,
-                &self.arena[span.octets],
-                &self.pieces[span.pieces],
-                Run {
-                    records: span.records,
-                    context,
-                },
-            );
+            let run = Run {
+                records: span.records,
+                context: *context,
+            };
+            decoder.append_records(&Records {
+                plan: span.plan,
+                body: &self.arena[span.octets],
+                pieces: &self.pieces[span.pieces],
+                run: &run,
+            });
         }
-        decoder.observe_samples(&context, &self.headers);
+        decoder.observe_samples(context, &self.headers);
         for warning in self.warnings.drain(..) {
             decoder.stats.warn(warning);
         }

@@ -6,38 +6,56 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-use crate::batch::{MessageContext, Run};
+use super::commit::commit;
+use crate::batch::Run;
 use crate::decoder::{Datagram, Decoder};
-use crate::error::{DecodeError, SetLoss, Warning};
+use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::Volume;
-use crate::staging::PlanId;
-use crate::template::cache::{Lookup, Session};
-use crate::template::domain::{Awaited, WaitingSet};
-use crate::template::memory::{Taught, message_of_set};
-use crate::template::options::Subject;
+use crate::staging::{PlanId, Records};
+use crate::template::cache::Lookup;
 use crate::template::{Definition, RecordKind};
-use crate::wire::set::{self, Set};
+use crate::wire::set::{Set, Sets};
+
+/// What a message is split into; kept from one to the next, so that none allocates.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(super) steps: Vec<Step>,
+    pub(super) pieces: Vec<Piece>,
+    /// Templates of the message, the last definition of each id; `None` for one that was refused.
+    pub(super) templates: HashMap<u16, Option<PlanId>, RandomState>,
+}
+
+impl Scratch {
+    /// Gives back what the message would have referred to.
+    fn abandon(&self, decoder: &mut Decoder) {
+        for step in &self.steps {
+            if let Step::Template {
+                plan: Some(plan), ..
+            } = step
+            {
+                decoder.release(*plan);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.steps.clear();
+        self.pieces.clear();
+        self.templates.clear();
+    }
+}
 
 /// One part of a message, checked but not yet in effect.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(super) enum Step {
     Template {
         template_id: u16,
         plan: Option<PlanId>,
         kind: RecordKind,
         set: Range<usize>,
     },
-    Records {
-        template_id: u16,
-        plan: PlanId,
-        kind: Option<RecordKind>,
-        records: usize,
-        start: usize,
-        octets: usize,
-        pieces: Range<usize>,
-        set: Range<usize>,
-    },
+    Data(DataSet),
     Undecodable {
         template_id: u16,
         set: Range<usize>,
@@ -46,13 +64,19 @@ pub(crate) enum Step {
     Warning(Warning),
 }
 
-/// What a set was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SetKind {
-    Templates,
-    Data,
-    /// Of a reserved or unassigned id: skipped by its length.
-    Unknown,
+/// A data set whose template is known.
+#[derive(Debug)]
+pub(super) struct DataSet {
+    pub(super) template_id: u16,
+    pub(super) plan: PlanId,
+    pub(super) kind: RecordKind,
+    /// They teach nothing, and nothing that was taught changes them.
+    pub(super) is_plain: bool,
+    pub(super) records: usize,
+    /// Octets of the records; what is left of the set's body is padding.
+    pub(super) octets: usize,
+    pub(super) pieces: Range<usize>,
+    pub(super) set: Range<usize>,
 }
 
 /// What a message held.
@@ -67,18 +91,6 @@ pub(super) struct Counts {
     pub(super) undecoded_sets: usize,
 }
 
-/// A message that is being split.
-pub(super) struct Message<'d, 'p> {
-    decoder: &'d mut Decoder,
-    payload: &'p [u8],
-    session: Session,
-    context: MessageContext,
-    steps: Vec<Step>,
-    pieces: Vec<Piece>,
-    /// Templates of this message, the last definition of each id; `None` for one that was refused.
-    own: HashMap<u16, Option<PlanId>, RandomState>,
-}
-
 impl Counts {
     /// A message of so many octets that held this.
     pub(super) fn volume(self, octets: usize) -> Volume {
@@ -90,46 +102,85 @@ impl Counts {
     }
 }
 
-impl<'d, 'p> Message<'d, 'p> {
-    pub(super) fn begin(
-        decoder: &'d mut Decoder,
-        datagram: &Datagram<'p>,
-        context: MessageContext,
-    ) -> Self {
-        let (steps, pieces) = decoder.take_scratch();
-        let session = context.session;
-        Self {
-            decoder,
-            payload: datagram.payload,
-            session,
-            context,
-            steps,
-            pieces,
-            own: HashMap::default(),
+/// A message that is being split.
+pub(super) struct Message<'m> {
+    decoder: &'m mut Decoder,
+    run: &'m Run,
+    scratch: &'m mut Scratch,
+    counts: Counts,
+}
+
+/// Decodes a message, all of it or nothing. `run` will be one after the other of its sets, which `read_set` takes in.
+pub(super) fn decode(
+    decoder: &mut Decoder,
+    datagram: &Datagram<'_>,
+    run: &mut Run,
+    sets: Sets<'_>,
+    read_set: impl Fn(&mut Message<'_>, &Set<'_>) -> Result<(), DecodeError>,
+) -> Result<Counts, DecodeError> {
+    let mut scratch = decoder.scratch.take().unwrap_or_default();
+    let mut message = Message {
+        decoder,
+        run,
+        scratch: &mut scratch,
+        counts: Counts::default(),
+    };
+    let outcome = message.split(sets, read_set);
+    let counts = message.counts;
+    match outcome {
+        Ok(()) => commit(decoder, datagram.payload, run, &scratch, counts),
+        Err(_) => scratch.abandon(decoder),
+    }
+    scratch.clear();
+    decoder.scratch = Some(scratch);
+    outcome.map(|()| counts)
+}
+
+impl Message<'_> {
+    /// Reads all sets. A fault discards the message, or in lenient mode the rest of it (FF-IX-03).
+    fn split(
+        &mut self,
+        sets: Sets<'_>,
+        read_set: impl Fn(&mut Message<'_>, &Set<'_>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        for set in sets {
+            match set.and_then(|set| read_set(self, &set)) {
+                Err(_) if self.is_lenient() => {
+                    self.warn(Warning::MalformedTail);
+                    break;
+                }
+                outcome => outcome?,
+            }
         }
+        Ok(())
+    }
+
+    pub(super) fn is_lenient(&self) -> bool {
+        self.decoder.is_lenient()
     }
 
     /// A warning, to be counted if the message is committed.
     pub(super) fn warn(&mut self, warning: Warning) {
-        self.steps.push(Step::Warning(warning));
+        self.scratch.steps.push(Step::Warning(warning));
     }
 
     /// A template record.
     pub(super) fn template(
         &mut self,
-        set: &Set<'p>,
+        set: &Set<'_>,
         template_id: u16,
         definition: Definition,
     ) -> Result<(), DecodeError> {
         self.decoder
-            .check_template(self.context.format, &definition)?;
+            .check_template(self.run.context.format, &definition)?;
         let kind = definition.kind;
         let plan = self.decoder.intern(definition);
         if plan.is_none() {
             self.warn(Warning::TemplateRefused);
         }
-        self.own.insert(template_id, plan);
-        self.steps.push(Step::Template {
+        self.counts.template_records += 1;
+        self.scratch.templates.insert(template_id, plan);
+        self.scratch.steps.push(Step::Template {
             template_id,
             plan,
             kind,
@@ -139,253 +190,84 @@ impl<'d, 'p> Message<'d, 'p> {
     }
 
     /// A data set: its records are counted and checked.
-    pub(super) fn data(&mut self, set: Set<'p>) -> Result<SetKind, DecodeError> {
-        let step = match self.take_template(set.id) {
-            found if !self.decoder.reads(found) => return Ok(SetKind::Data),
-            Lookup::Found(plan) => {
-                let first = self.pieces.len();
-                let (records, octets) = self.decoder.split(plan, set.body, &mut self.pieces)?;
-                let found = (&set.body[..octets], &self.pieces[first..], records);
-                (self.decoder).check_values(self.context.format, plan, found, &|template_id| {
-                    self.lookup(template_id).plan()
-                })?;
-                let kind = self.decoder.kind(plan);
-                Step::Records {
-                    template_id: set.id,
-                    plan,
-                    kind,
-                    records,
-                    start: set.offset,
-                    octets,
-                    pieces: first..self.pieces.len(),
-                    set: set.octets(),
-                }
-            }
-            why => Step::Undecodable {
-                template_id: set.id,
-                set: set.octets(),
-                why,
-            },
+    pub(super) fn data(&mut self, set: &Set<'_>) -> Result<(), DecodeError> {
+        let found = self.take_template(set.id);
+        if !self.decoder.reads(found) {
+            return Ok(());
+        }
+        if let Lookup::Found(plan) = found {
+            return self.split_set(set, plan);
+        }
+        self.counts.undecoded_sets += 1;
+        self.scratch.steps.push(Step::Undecodable {
+            template_id: set.id,
+            set: set.octets(),
+            why: found,
+        });
+        Ok(())
+    }
+
+    /// Counts and checks the records of a set, of this plan.
+    fn split_set(&mut self, set: &Set<'_>, plan: PlanId) -> Result<(), DecodeError> {
+        let Some(known) = self.decoder.plan(plan) else {
+            return Ok(());
         };
-        self.steps.push(step);
-        Ok(SetKind::Data)
+        let (kind, is_plain) = (known.kind, known.is_plain());
+        let first = self.scratch.pieces.len();
+        let (records, octets) = known.shape.split(set.body, &mut self.scratch.pieces)?;
+        if self.decoder.checks_lengths(self.run.context.format) {
+            let run = Run {
+                records,
+                ..*self.run
+            };
+            let records = Records {
+                plan,
+                body: &set.body[..octets],
+                pieces: &self.scratch.pieces[first..],
+                run: &run,
+            };
+            let templates = |template_id| self.lookup(template_id).plan();
+            self.decoder.check_values(&records, &templates)?;
+        }
+        self.counts.data_records += records;
+        if kind == RecordKind::Data {
+            self.counts.flow_records += records;
+        }
+        self.scratch.steps.push(Step::Data(DataSet {
+            template_id: set.id,
+            plan,
+            kind,
+            is_plain,
+            records,
+            octets,
+            pieces: first..self.scratch.pieces.len(),
+            set: set.octets(),
+        }));
+        Ok(())
     }
 
     fn own_template(&self, template_id: u16) -> Option<Lookup> {
-        let own = self.own.get(&template_id)?;
+        let own = self.scratch.templates.get(&template_id)?;
         Some(own.map_or(Lookup::Missing, Lookup::Found))
     }
 
     /// The template in effect: of this message, else of earlier ones.
     fn lookup(&self, template_id: u16) -> Lookup {
-        self.own_template(template_id).unwrap_or_else(|| {
-            self.decoder.lookup(
-                self.context.domain_index,
-                self.session,
-                template_id,
-                self.context.received_ns,
-            )
+        let own = self.own_template(template_id);
+        let (decoder, context) = (&self.decoder, &self.run.context);
+        own.unwrap_or_else(|| {
+            let now_ns = context.received_ns;
+            decoder.lookup(context.domain_index, context.session, template_id, now_ns)
         })
     }
 
     /// The same, for a data set that is now read with it.
     fn take_template(&mut self, template_id: u16) -> Lookup {
-        if let Some(own) = self.own_template(template_id) {
-            return own;
-        }
-        self.decoder.take_template(
-            self.context.domain_index,
-            self.session,
-            template_id,
-            self.context.received_ns,
-        )
-    }
-
-    /// Ends a set; `false` if no more are to be read. A fault discards the message, or in lenient mode the rest of it (FF-IX-03).
-    pub(super) fn finish_set(
-        &mut self,
-        outcome: Result<SetKind, DecodeError>,
-    ) -> Result<bool, DecodeError> {
-        match outcome {
-            Ok(SetKind::Unknown) => self.warn(Warning::UnknownSet),
-            Ok(SetKind::Templates | SetKind::Data) => {}
-            Err(_) if self.decoder.is_lenient() => {
-                self.warn(Warning::MalformedTail);
-                return Ok(false);
-            }
-            Err(error) => {
-                self.abandon();
-                return Err(error);
-            }
-        }
-        Ok(true)
-    }
-
-    fn abandon(&mut self) {
-        for step in &self.steps {
-            if let Step::Template {
-                plan: Some(plan), ..
-            } = step
-            {
-                self.decoder.release(*plan);
-            }
-        }
-        self.decoder.return_scratch(
-            std::mem::take(&mut self.steps),
-            std::mem::take(&mut self.pieces),
-        );
-    }
-
-    /// Puts everything into effect, in order of appearance.
-    pub(super) fn commit(self) -> Counts {
-        let Self {
-            decoder,
-            payload,
-            session,
-            context,
-            steps,
-            pieces,
-            own,
-        } = self;
-        let run = |template_id: u16, records: usize| Run {
-            records,
-            context: MessageContext {
-                template_id: Some(template_id),
-                ..context
-            },
-        };
-        let waiting_set = |context: MessageContext, set: Range<usize>, awaits| {
-            let (message, set_start) = message_of_set(context.format, payload, set);
-            WaitingSet {
-                template_id: context.template_id.unwrap_or_default(),
-                awaits,
-                session,
-                context,
-                message,
-                body_start: set_start + set::HEADER_LEN,
-            }
-        };
-        let mut new_templates = Vec::new();
-        let mut counts = Counts::default();
-        for step in &steps {
-            if let Step::Records {
-                template_id,
-                plan,
-                kind: Some(RecordKind::Options),
-                records,
-                start,
-                octets,
-                pieces: ref range,
-                ..
-            } = *step
-            {
-                let (body, pieces) = (&payload[start..start + octets], &pieces[range.clone()]);
-                let run = run(template_id, records);
-                decoder.learn_from(Subject::Clock, plan, body, pieces, run);
-            }
-        }
-        for step in &steps {
-            match *step {
-                Step::Template {
-                    template_id,
-                    plan,
-                    kind,
-                    ref set,
-                } => {
-                    counts.template_records += 1;
-                    decoder.count_template(kind);
-                    let Some(plan) = plan else { continue };
-                    let is_new = decoder.store_template(
-                        context.domain_index,
-                        session,
-                        template_id,
-                        plan,
-                        context.received_ns,
-                    );
-                    if is_new {
-                        new_templates.push(template_id);
-                    }
-                    decoder.remember(
-                        &context,
-                        payload,
-                        set.clone(),
-                        Taught::Template(template_id),
-                    );
-                }
-                Step::Records {
-                    template_id,
-                    plan,
-                    kind,
-                    records,
-                    start,
-                    octets,
-                    pieces: ref range,
-                    ref set,
-                } => {
-                    counts.data_records += records;
-                    let (body, pieces) = (&payload[start..start + octets], &pieces[range.clone()]);
-                    let run = run(template_id, records);
-                    match kind {
-                        Some(RecordKind::Data) => counts.flow_records += records,
-                        Some(RecordKind::Options) => {
-                            let taught = Taught::Options(template_id);
-                            decoder.remember(&context, payload, set.clone(), taught);
-                            decoder.take_reports(plan, body, pieces, run);
-                        }
-                        _ => {}
-                    }
-                    // One of this message is stored by now, and was not when the set was read.
-                    if own.contains_key(&template_id) {
-                        decoder.take_template(
-                            context.domain_index,
-                            session,
-                            template_id,
-                            context.received_ns,
-                        );
-                    }
-                    match decoder.lacks_properties(plan, body, pieces, &run, 0) {
-                        None => decoder.append_records(plan, body, pieces, run),
-                        Some(awaits) => {
-                            decoder.count_undecodable(context.domain_index);
-                            decoder.wait(waiting_set(run.context, set.clone(), awaits));
-                        }
-                    }
-                }
-                Step::Undecodable {
-                    template_id,
-                    ref set,
-                    why,
-                } => {
-                    counts.undecoded_sets += 1;
-                    if decoder.learns() {
-                        continue; // it was counted when it came
-                    }
-                    decoder.count_undecodable(context.domain_index);
-                    let octets = set.len() - set::HEADER_LEN;
-                    match why {
-                        Lookup::Expired => decoder.discard_set(
-                            context.domain_index,
-                            SetLoss::ExpiredTemplate,
-                            octets,
-                        ),
-                        Lookup::Missing | Lookup::Ambiguous | Lookup::Found(_) => {
-                            if why == Lookup::Ambiguous {
-                                decoder.count_ambiguous(context.domain_index);
-                            }
-                            let context = MessageContext {
-                                template_id: Some(template_id),
-                                ..context
-                            };
-                            decoder.wait(waiting_set(context, set.clone(), Awaited::Template));
-                        }
-                    }
-                }
-                Step::Warning(warning) => decoder.warn(warning),
-            }
-        }
-        decoder.return_scratch(steps, pieces);
-        // Once a message, however many templates it defines.
-        decoder.decode_waiting(context.domain_index, new_templates, context.received_ns);
-        counts
+        let own = self.own_template(template_id);
+        let (decoder, context) = (&mut self.decoder, &self.run.context);
+        own.unwrap_or_else(|| {
+            let now_ns = context.received_ns;
+            decoder.take_template(context.domain_index, context.session, template_id, now_ns)
+        })
     }
 }

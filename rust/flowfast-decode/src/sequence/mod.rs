@@ -8,5 +8,5 @@ mod tracker;
 pub use samples::SampleTotals;
 pub(crate) use samples::{Pool, SampleHeader, SampleKind, SampleSequences};
 pub use statistics::ExporterReport;
-pub(crate) use streams::{SequencedMessage, Streams, Volume, Whose};
+pub(crate) use streams::{News, SequencedMessage, Streams, Volume, Whose};
 pub(crate) use tracker::{Counting, Position, SequenceEvent, Units};

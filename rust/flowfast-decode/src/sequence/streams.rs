@@ -56,8 +56,8 @@ pub(crate) struct SequencedMessage<'a> {
     pub(crate) reports: &'a [Report],
 }
 
-/// What a message has told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a message has told; by default that it is the one that was to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
     pub(crate) event: SequenceEvent,
     /// Units that are newly known to be lost.
@@ -107,6 +107,7 @@ struct Stream {
 
 impl Stream {
     /// What an exporter says of itself is held against what arrived since this process hears it.
+    #[inline]
     fn compare(&mut self, message: &SequencedMessage<'_>) -> Option<ExporterReport> {
         if message.is_recalled {
             return None;
@@ -123,6 +124,7 @@ impl Stream {
     }
 
     /// What a message's number says, and whether that is of the time between two processes.
+    #[inline]
     fn follow(&mut self, message: &SequencedMessage<'_>) -> (SequenceEvent, bool) {
         let &SequencedMessage {
             sequence,
@@ -194,6 +196,9 @@ impl Streams {
             self.of_sessions = self.of_whole;
         }
         let (mut event, mut report) = (self.whole.follow(&message), self.whole.compare(&message));
+        if self.sessions.is_empty() && event.0 == SequenceEvent::InOrder && report.is_none() {
+            return News::default();
+        }
         self.of_whole.add(event);
         let mut tally = self.of_whole;
         if !self.sessions.is_empty() {

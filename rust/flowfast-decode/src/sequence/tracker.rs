@@ -195,9 +195,10 @@ pub(crate) struct SequenceTracker {
 }
 
 /// What a message's sequence number says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum SequenceEvent {
     /// As expected, or nothing to expect from.
+    #[default]
     InOrder,
     /// So many units are missing (FF-SQ-04); a wrap at 2^32 is none (FF-SQ-05).
     Lost(u32),
@@ -242,6 +243,7 @@ impl SequenceTracker {
     }
 
     /// The same where up to `plausible` units may have been lost.
+    #[inline]
     pub(crate) fn observe_within(
         &mut self,
         plausible: u32,
@@ -249,11 +251,34 @@ impl SequenceTracker {
         units: Option<Units>,
         uptime_ms: Option<u32>,
     ) -> SequenceEvent {
+        let message = Message { sequence, units };
+        if self.is_next(message) {
+            // Nearly every message: it leaves nothing to be told apart.
+            return self.accept(message, uptime_ms, SequenceEvent::InOrder);
+        }
+        self.tell_apart(plausible, message, uptime_ms)
+    }
+
+    /// Whether a message is what was to come, by the only way of counting that is left.
+    fn is_next(&self, message: Message) -> bool {
+        let expected = |previous| self.counting.expected(previous, message.units);
+        self.counting.first() == self.counting
+            && self.suspicion.is_none()
+            && self.previous.and_then(expected) == Some(message.sequence)
+    }
+
+    /// Takes in a message that need not be the one that was to come.
+    fn tell_apart(
+        &mut self,
+        plausible: u32,
+        message: Message,
+        uptime_ms: Option<u32>,
+    ) -> SequenceEvent {
+        let Message { sequence, units } = message;
         let fall_ms = match (self.uptime_ms, uptime_ms) {
             (Some(before), Some(now)) => before.saturating_sub(now),
             _ => 0,
         };
-        let message = Message { sequence, units };
         let assumed = self.counting.first();
         let expected = self
             .previous
@@ -262,10 +287,6 @@ impl SequenceTracker {
             self.remember_from(message);
             return self.accept(message, uptime_ms, SequenceEvent::InOrder);
         };
-        if sequence == expected && self.counting == assumed && self.suspicion.is_none() {
-            // Nearly every message: it leaves nothing to be told apart.
-            return self.accept(message, uptime_ms, SequenceEvent::InOrder);
-        }
         let fitting = Counting::that_fit(previous, message);
         if !fitting.both(self.counting).is_empty() {
             // A message that fits both what is assumed and what is suspected decides nothing.

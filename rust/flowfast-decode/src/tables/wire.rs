@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_schema::{Field, Schema, TimeUnit};
 
 use super::Tables;
 use crate::batch::{MessageValue, Table, TableColumn, TableKind, fingerprint};
@@ -151,18 +151,8 @@ fn wire_table(
 }
 
 fn message_field(name: &str, value: MessageValue) -> Field {
-    let data_type = match value {
-        MessageValue::FormatName => {
-            DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into())
-        }
-        MessageValue::TimeReceived => timestamp(TimeUnit::Microsecond),
-        MessageValue::ExportTime => timestamp(TimeUnit::Millisecond),
-        MessageValue::Exporter | MessageValue::Source => DataType::FixedSizeBinary(16),
-        MessageValue::Domain | MessageValue::Sequence | MessageValue::Uptime => DataType::UInt32,
-        MessageValue::TemplateId => DataType::UInt16,
-    };
     with_semantic(
-        Field::new(name, data_type, true),
+        Field::new(name, value.data_type(), true),
         matches!(value, MessageValue::Exporter | MessageValue::Source).then_some("ip"),
     )
 }

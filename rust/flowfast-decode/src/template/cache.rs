@@ -1,9 +1,7 @@
 //! Which template an Observation Domain uses (RFC 7011 section 8, RFC 3954 section 7).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-
-use foldhash::fast::RandomState;
 
 use super::limits::Limits;
 use super::neglect::{most_neglected, neglect};
@@ -103,7 +101,8 @@ pub(crate) enum Stored {
 /// The templates of one Observation Domain, of all sessions of its address.
 #[derive(Debug, Default)]
 pub(crate) struct TemplateCache {
-    by_id: HashMap<u16, Definitions, RandomState>,
+    /// Most have a few: they are found in one node of the tree.
+    by_id: BTreeMap<u16, Definitions>,
     count: usize,
     /// What they count as.
     fields: usize,

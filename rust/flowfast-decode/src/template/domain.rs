@@ -1,6 +1,7 @@
 //! Everything known of one Observation Domain.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use super::Definition;
 use super::cache::{Session, TemplateCache};
@@ -10,17 +11,25 @@ use super::options::{OptionsState, SessionOptions};
 use crate::batch::{FormatCode, MessageContext, Run};
 use crate::column::Address;
 use crate::element::ElementId;
-use crate::ledger::NOBODY;
+use crate::ledger::Place;
 use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 use crate::staging::PlanId;
 
 /// Names the state of one Observation Domain. Formats do not share it (FF-TR-03).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DomainKey {
     pub(crate) exporter: Address,
     pub(crate) format: FormatCode,
     /// Observation Domain id; for v8 with the aggregation method, which has a sequence of its own (FF-NF-03).
     pub(crate) domain: u32,
+}
+
+impl Hash for DomainKey {
+    /// By two words: it is looked for once a message.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.exporter));
+        state.write_u64(u64::from(self.domain) << 8 | self.format as u64);
+    }
 }
 
 /// What a data set waits for.
@@ -99,10 +108,9 @@ pub(crate) struct Domain {
     /// Where its last message came from.
     pub(crate) source: Address,
     pub(crate) session: Session,
-    /// Where its account was when it was last asked for.
-    pub(crate) account: usize,
-    /// What its messages say of their time of export, beyond when they were received; of the latest that says any.
-    pub(crate) clock_ahead_ms: Option<i64>,
+    pub(crate) account: Place,
+    /// When the latest message that says it was sent, milliseconds, and when it was received, nanoseconds.
+    sent: Option<(i64, i64)>,
     /// Rates in headers and in records.
     header_tells_rate: bool,
     record_tells_rate: bool,
@@ -135,8 +143,8 @@ impl Domain {
             last_seen_ns: 0,
             source: key.exporter,
             session: Session::default(),
-            account: NOBODY,
-            clock_ahead_ms: None,
+            account: Place::UNKNOWN,
+            sent: None,
             header_tells_rate: false,
             record_tells_rate: false,
             templates_redefined: 0,
@@ -153,8 +161,7 @@ impl Domain {
     /// Notes what a message says beside its records, and whether these tell a sampling rate.
     pub(crate) fn hear(&mut self, context: &MessageContext, record_tells_rate: bool) {
         if let Some(export_time_ms) = context.export_time_ms {
-            self.clock_ahead_ms =
-                Some(export_time_ms.saturating_sub(context.received_ns.div_euclid(1_000_000)));
+            self.sent = Some((export_time_ms, context.received_ns));
         }
         self.header_tells_rate |= context.header_sampling_rate.is_some();
         self.record_tells_rate |= record_tells_rate;
@@ -176,6 +183,12 @@ impl Domain {
     /// Notes where a message comes from.
     pub(crate) fn hear_from(&mut self, source: Address, session: Session) {
         (self.source, self.session) = (source, session);
+    }
+
+    /// How far its clock is ahead of ours, by its latest message that says when it was sent, milliseconds.
+    pub(crate) fn clock_ahead_ms(&self) -> Option<i64> {
+        let (sent_ms, received_ns) = self.sent?;
+        Some(sent_ms.saturating_sub(received_ns.div_euclid(1_000_000)))
     }
 
     /// Where sampling rates of its records can come from, in the words of the column `sampling_source`; the best of them.

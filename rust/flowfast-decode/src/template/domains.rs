@@ -25,6 +25,7 @@ impl Domains {
         self.slots.get_mut(index)?.as_mut()
     }
 
+    #[inline]
     pub(crate) fn find(&self, key: &DomainKey) -> Option<usize> {
         self.index.get(key).copied()
     }
