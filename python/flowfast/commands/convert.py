@@ -15,6 +15,12 @@ from flowfast.errors import EXIT_FAILED, FlowfastError, InputError, print_error
 from flowfast.pipeline import Pipeline, SinkRunner
 from flowfast.status import summary
 
+_HINTS = {
+    "is empty": "a capture is made with `tcpdump -w FILE udp port 2055`",
+    "is not a pcap or pcapng file": "a compressed one can be piped in: `zcat FILE | flowfast convert -`",
+}
+"""What mends a file that nothing could be read of."""
+
 
 def run(inputs: Sequence[str], ports: Sequence[int], settings: Settings) -> int:
     """Decode captures and say what was in them. Returns the exit code: 0 if all could be read and written.
@@ -71,7 +77,8 @@ def open_replay(inputs: Sequence[str], ports: Sequence[int], settings: Settings)
 
 def _problems(replay: _core.Replay, runners: Sequence[SinkRunner], *, interrupted: bool) -> list[FlowfastError]:
     found: list[FlowfastError] = [
-        InputError(f"{path} {predicate}", "what could be read of it was decoded") for path, predicate in replay.file_errors()
+        InputError(f"{path} {predicate}", _HINTS.get(predicate, "what could be read of it was decoded"))
+        for path, predicate in replay.file_errors()
     ]
     found += failures(runners)
     if interrupted:
