@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from flowfast.errors import BindError, UsageError
+from flowfast.errors import BindError, UsageError, reason
 from flowfast.uris import resolve
 
 MAX_CONNECTIONS = 8
@@ -118,7 +118,7 @@ class Endpoint:
             self._server = _Server((resolve(address.host), address.port), _Pages(pages))
         except OSError as error:
             raise BindError(
-                f"cannot serve HTTP on {address}: {error.strerror or error}", "choose another address with --http, or `--http off`"
+                f"cannot serve HTTP on {address}: {reason(error)}", "choose another address with --http, or `--http off`"
             ) from error
         host, port = self._server.server_address[:2]
         self.address = HttpAddress(str(host), int(port))

@@ -51,7 +51,10 @@ class _ConsoleHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        try:
+            self._console.print(self.format(record), markup=False, highlight=False, soft_wrap=True)
+        except OSError:  # the terminal has gone
+            self.handleError(record)
 
 
 class _SentenceFormatter(logging.Formatter):

@@ -3,6 +3,7 @@
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Self
 
@@ -39,8 +40,14 @@ class Status:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._leave_terminal()
+
+    def _leave_terminal(self) -> None:
+        """No live line any more: log lines instead."""
+        live, self._live, self._interval_s = self._live, None, _LOG_S
+        if live is not None:
+            with suppress(OSError):  # there is no terminal to leave tidy
+                live.stop()
 
     def tick(self) -> None:
         """Show what is due."""
@@ -50,7 +57,10 @@ class Status:
             return
         snapshot = self._take()
         if self._live is not None:
-            self._live.update(Text(line(snapshot, self._earlier), no_wrap=True, overflow="ellipsis"), refresh=True)
+            try:
+                self._live.update(Text(line(snapshot, self._earlier), no_wrap=True, overflow="ellipsis"), refresh=True)
+            except OSError:  # the terminal has gone, which is no reason to stop receiving
+                self._leave_terminal()
         else:
             rates = snapshot.rates_since(self._earlier)
             lost = {name: count for name, count in snapshot.losses.items() if count}

@@ -73,7 +73,7 @@ def parse_listen(texts: str | list[str] | tuple[str, ...]) -> tuple[ListenUri, .
 
 def parse_destination(text: str) -> tuple[str, int]:
     """Address and port of `udp://127.0.0.1:2055`. Raises UsageError."""
-    parts = _split(text, "a destination is written like `udp://127.0.0.1:2055`")
+    parts = _split(text, "a destination is written like `udp://127.0.0.1:2055`; `--write FILE` writes a capture")
     if parts.scheme != "udp" or not parts.hostname:
         raise UsageError(f"`{text}` is no destination", "write it like `udp://127.0.0.1:2055`")
     if not (port := _port(text, parts)):

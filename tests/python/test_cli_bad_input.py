@@ -49,9 +49,11 @@ MISTAKES = [
     ("check-config --config {file}", USAGE, "line 1, column 6", "example"),
     ("convert {dir}/none.pcap --to null:", FAILED, "cannot read {dir}/none.pcap: no such file or directory", "check the path"),
     ("convert {dir} --to null:", FAILED, "{dir}", ""),
-    ("convert {file} --to null:", FAILED, "{file}", ""),
+    ("convert {file} --to null:", FAILED, "{file} is not a pcap or pcapng file", "zcat FILE | flowfast convert -"),
+    ("convert {empty} --to null:", FAILED, "{empty} is empty", "tcpdump -w FILE"),
     ("convert {pcap} --to {dir}/none/x.parquet", FAILED, "no such file or directory", "make the directory first"),
     ("generate", USAGE, "nowhere to send to", "--to udp://127.0.0.1:2055"),
+    ("generate --to {dir}/x.pcap", USAGE, "x.pcap` is no URI", "`--write FILE` writes a capture"),
     ("generate --to 127.0.0.1:2055", USAGE, "`127.0.0.1:2055` is no", "udp://127.0.0.1:2055"),
     ("generate --write {dir}/x.pcap --format v7", USAGE, "unknown format `v7`", "v5, v9, ipfix"),
     ("generate --write {dir}/x.pcap --order random", USAGE, "unknown order `random`", "canonical"),
@@ -67,9 +69,11 @@ def place(tmp_path):
     (tmp_path / "dir").mkdir()
     (tmp_path / "x.pcap").write_bytes(pcap([]))
     (tmp_path / "x.csv").write_text("some text\n")
+    (tmp_path / "empty.pcap").touch()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
-        yield {"dir": tmp_path / "dir", "pcap": tmp_path / "x.pcap", "file": tmp_path / "x.csv", "port": taken.getsockname()[1]}
+        files = {"pcap": tmp_path / "x.pcap", "file": tmp_path / "x.csv", "empty": tmp_path / "empty.pcap"}
+        yield {"dir": tmp_path / "dir", **files, "port": taken.getsockname()[1]}
 
 
 @pytest.mark.parametrize(("arguments", "code", "sentence", "hint"), MISTAKES, ids=[row[0] for row in MISTAKES])

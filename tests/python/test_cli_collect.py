@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import resource
 import shutil
 import signal
@@ -323,6 +324,26 @@ def test_on_a_terminal_it_speaks_to_people():
     assert "0 datagrams/s  0 records/s  0 exporters  lost: nothing" in text
     assert "0 datagrams received, 0 records decoded" in text
     assert "{" not in text
+
+
+def test_a_terminal_that_goes_stops_nothing(tmp_path):
+    main, terminal = pty.openpty()
+    command = [*FLOWFAST, "collect", *LOOPBACK, "--to", tmp_path / "x.csv", "--http", "off"]
+    process = subprocess.Popen(command, stderr=terminal, env=environment({"TERM": "xterm", "COLUMNS": "160"}))
+    os.close(terminal)
+    shown = b""
+    try:
+        while b"records/s" not in shown:
+            shown += os.read(main, 65536)
+        os.close(main)
+        time.sleep(1.2)  # the next lines find nobody
+        assert process.poll() is None
+        send(int(re.search(rb"udp://127\.0\.0\.1:(\d+)", shown)[1]), [netflow5(30)])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 1 + 30
 
 
 def _read(descriptor):

@@ -213,6 +213,25 @@ def test_ctrl_c_says_how_far_it_came(tmp_path):
     text = reading.stderr.read()
     reading.stderr.close()
     assert re.search(r"error: interrupted after [\d,]+ octets\nhint: ", text), "a pipe has no length to be a part of"
+
+
+def test_a_second_ctrl_c_says_what_is_lost(tmp_path):
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap([netflow5(30, sequence=30 * index) for index in range(5000)]))
+    # Nobody reads: the target takes what a pipe holds, and the rest waits.
+    converting = subprocess.Popen(
+        [*FLOWFAST, "convert", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    converting.stdout.readline()
+    for _ in range(2):
+        converting.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    assert converting.wait(20) == 1
+    text = converting.stderr.read()
+    converting.stdout.close()
+    converting.stderr.close()
+    assert re.search(r"error: stopped at once after [\d,]+ of [\d,]+ octets: [\d,]+ records in flight are lost\nhint: ", text)
+    assert "is written\n" not in text
     assert "Traceback" not in text
 
 

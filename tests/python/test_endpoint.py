@@ -201,7 +201,7 @@ def test_connections_are_bounded(served):
 def test_a_port_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(BindError, match="cannot serve HTTP on") as caught:
+        with pytest.raises(BindError, match=f"cannot serve HTTP on 127.0.0.1:{port}: address already in use") as caught:
             Endpoint(HttpAddress("127.0.0.1", port), {})
     assert "--http off" in caught.value.hint
 

@@ -14,6 +14,13 @@ from flowfast.core_errors import input_error, usage_errors
 from flowfast.errors import EXIT_FAILED, FlowfastError, InputError, print_error
 from flowfast.pipeline import Pipeline, SinkRunner
 from flowfast.status import summary
+from flowfast.units import plural
+
+_HINTS = {
+    "is empty": "a capture is made with `tcpdump -w FILE udp port 2055`",
+    "is not a pcap or pcapng file": "a compressed one can be piped in: `zcat FILE | flowfast convert -`",
+}
+"""What mends a file that nothing could be read of."""
 
 
 def run(inputs: Sequence[str], ports: Sequence[int], settings: Settings) -> int:
@@ -43,11 +50,13 @@ def run(inputs: Sequence[str], ports: Sequence[int], settings: Settings) -> int:
 
         pipeline = Pipeline(replay, runners, wait=True, on_tick=tick)
         replay.start()
-        pipeline.run()
+        complete = pipeline.run()
     if readers_left(runners):
         return 0
     console.print("\n".join(summary(replay.stats(), [runner.account for runner in runners])), markup=False, highlight=False, soft_wrap=True)
-    problems = _problems(replay, runners, interrupted=signals.count > 0)
+    problems = _problems(replay, runners)
+    if signals.count:
+        problems.append(_interrupted(replay, runners, complete=complete))
     for problem in problems:
         print_error(problem)
     return EXIT_FAILED if problems else 0
@@ -69,16 +78,25 @@ def open_replay(inputs: Sequence[str], ports: Sequence[int], settings: Settings)
         raise input_error(error) from error
 
 
-def _problems(replay: _core.Replay, runners: Sequence[SinkRunner], *, interrupted: bool) -> list[FlowfastError]:
+def _problems(replay: _core.Replay, runners: Sequence[SinkRunner]) -> list[FlowfastError]:
     found: list[FlowfastError] = [
-        InputError(f"{path} {predicate}", "what could be read of it was decoded") for path, predicate in replay.file_errors()
+        InputError(f"{path} {predicate}", _HINTS.get(predicate, "what could be read of it was decoded"))
+        for path, predicate in replay.file_errors()
     ]
-    found += failures(runners)
-    if interrupted:
-        done, total = replay.progress()
-        of_all = f" of {total:,}" if total else ""  # nobody knows how much is to come on standard input
-        found.append(FlowfastError(f"interrupted after {done:,}{of_all} octets", "what had been read by then is written"))
-    return found
+    return [*found, *failures(runners)]
+
+
+def _interrupted(replay: _core.Replay, runners: Sequence[SinkRunner], *, complete: bool) -> FlowfastError:
+    """How far it came; `complete`: every target has closed, though there was more to read."""
+    done, total = replay.progress()
+    of_all = f" of {total:,}" if total else ""  # nobody knows how much is to come on standard input
+    if complete:
+        return FlowfastError(f"interrupted after {done:,}{of_all} octets", "what had been read by then is written")
+    in_flight = sum(runner.account.records_in_flight for runner in runners)
+    return FlowfastError(
+        f"stopped at once after {done:,}{of_all} octets: {plural(in_flight, 'record')} in flight are lost",
+        "the first Ctrl-C waits until what had been read is written; the second leaves unfinished files, `.*.tmp`, for you to remove",
+    )
 
 
 def _progress(console: Console) -> Progress:

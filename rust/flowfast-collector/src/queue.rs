@@ -365,3 +365,6 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
