@@ -135,11 +135,8 @@ impl Stream {
             ..
         } = message;
         let heard_ns = std::mem::replace(&mut self.heard_ns, received_ns);
-        if is_recalled {
-            self.is_recalled = true;
-            return (self.tracker.observe(sequence, units, uptime_ms), false);
-        }
-        if !self.is_recalled {
+        if is_recalled || !self.is_recalled {
+            self.is_recalled = is_recalled;
             return (self.tracker.observe(sequence, units, uptime_ms), false);
         }
         let down_ns = received_ns.saturating_sub(heard_ns);
@@ -167,14 +164,15 @@ impl Stream {
 /// IPFIX has one per Transport Session (FF-SQ-03), and there are exporters that send one sequence from many ports (FF-Q-01). So where
 /// there are several sessions, both readings are followed, and the one with fewer breaks is told.
 #[derive(Clone, Debug, Default)]
+#[repr(C)] // in front, what a message touches that is what was to come
 pub(crate) struct Streams {
-    /// The first session that was heard of.
-    first: Option<Session>,
     /// All messages as one stream.
     whole: Stream,
-    of_whole: Tally,
+    /// The first session that was heard of.
+    first: Option<Session>,
     /// Each session as a stream, once there are two.
     sessions: BySession<Stream>,
+    of_whole: Tally,
     of_sessions: Tally,
     /// What has been told of loss: it is not taken back.
     told: Tally,

@@ -80,23 +80,35 @@ impl WaitingSet {
 /// Elements in no registry that are noted of a domain: beyond them, what is unknown is counted and not named (FF-RB-04).
 const MAX_UNKNOWN_ELEMENTS: usize = 64;
 
-/// Everything known of one Observation Domain.
+/// Everything known of one Observation Domain. It is laid out as it stands here, with what every message touches in front: there may be
+/// many more of them than caches hold.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Domain {
-    pub(crate) key: DomainKey,
-    pub(crate) templates: TemplateCache,
-    pub(crate) options: SessionOptions,
-    /// What taught both, for a journal.
-    pub(crate) memory: Memory,
+    pub(crate) account: Place,
+    pub(crate) last_seen_ns: i64,
+    pub(crate) datagrams: u64,
+    pub(crate) records: u64,
+    /// When its latest message that says it was sent, milliseconds, and when it was received, nanoseconds.
+    sent: Option<(i64, i64)>,
+    /// Where its last message came from.
+    pub(crate) source: Address,
+    pub(crate) session: Session,
+    /// Rates in headers and in records.
+    header_tells_rate: bool,
+    record_tells_rate: bool,
     pub(crate) streams: Streams,
+    pub(crate) templates: TemplateCache,
+    pub(crate) waiting: VecDeque<WaitingSet>,
+    pub(crate) options: SessionOptions,
+    pub(crate) key: DomainKey,
+    /// What taught its templates and options, for a journal.
+    pub(crate) memory: Memory,
     /// Of sFlow.
     pub(crate) samples: SampleSequences,
     /// When it started, and its uptime, by its last v9 packet; milliseconds.
     pub(crate) clock: Option<(i64, u32)>,
-    pub(crate) waiting: VecDeque<WaitingSet>,
     pub(crate) waiting_octets: usize,
-    pub(crate) datagrams: u64,
-    pub(crate) records: u64,
     pub(crate) lost: u64,
     pub(crate) late: u64,
     /// Sent while no process of ours was there.
@@ -104,16 +116,6 @@ pub(crate) struct Domain {
     pub(crate) report: ExporterReport,
     pub(crate) sample_totals: SampleTotals,
     pub(crate) first_seen_ns: i64,
-    pub(crate) last_seen_ns: i64,
-    /// Where its last message came from.
-    pub(crate) source: Address,
-    pub(crate) session: Session,
-    pub(crate) account: Place,
-    /// When the latest message that says it was sent, milliseconds, and when it was received, nanoseconds.
-    sent: Option<(i64, i64)>,
-    /// Rates in headers and in records.
-    header_tells_rate: bool,
-    record_tells_rate: bool,
     pub(crate) templates_redefined: u64,
     pub(crate) sets_ambiguous: u64,
     /// Elements in no registry that the templates of a session have, each once (FF-IX-17).
