@@ -56,14 +56,16 @@ class DiskWatch:
         free = disk.f_bavail * disk.f_frsize
         reserve = min(int(disk.f_blocks * disk.f_frsize * RESERVE_SHARE), RESERVE_OCTETS)
         short = octets > self._max_octets or free < reserve
-        if short and not self._paused:
+        if short == self._paused:
+            return
+        # Said when it is so: who reads it may rely on it.
+        self._paused = short
+        self._pause(short)
+        if short:
             why = f"it takes {format_octets(octets)} of {format_octets(self._max_octets)}, {format_octets(free)} of the disk are free"
             logs.error("journal_stopped", f"the journal stops, reception goes on without it: {why}", octets=octets, free=free)
-        elif self._paused and not short:
+        else:
             logs.info("journal_resumed", "the journal goes on", octets=octets, free=free)
-        if short != self._paused:
-            self._paused = short
-            self._pause(short)
 
     def _sync(self) -> None:
         written = self._journal.directory.glob(f"*-{self._journal.run}-*{SEGMENT}")
