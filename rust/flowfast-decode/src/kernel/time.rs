@@ -179,22 +179,66 @@ pub(super) fn append_uptimes(
                     to,
                 },
             ) => {
-                let (per_ms, above) = (units_per_ms(to), wraps_above(run.context.uptime_ms));
-                let bytes = &tile.bytes[records.start * stride..records.end * stride];
-                let last_ms = |last| boot_ms + after_boot_ms(last, above);
-                let records = bytes.chunks_exact(stride);
-                match edge {
-                    Edge::Start => column.extend(records.map(|record| {
-                        let (first, last) = (be32(record, first), be32(record, last));
-                        (last_ms(last) - before_last_ms(first, last)) * per_ms
-                    })),
-                    Edge::End => {
-                        column.extend(records.map(|record| last_ms(be32(record, last)) * per_ms))
-                    }
-                }
+                let clock = Clock {
+                    boot_ms,
+                    wraps_above: wraps_above(run.context.uptime_ms),
+                    per_ms: units_per_ms(to),
+                };
+                let records = tile.bytes[records.start * stride..records.end * stride]
+                    .chunks_exact(stride)
+                    .map(|record| (be32(record, first), be32(record, last)));
+                clock.append(column, edge, records);
             }
             _ => append_checked_uptimes(column, tile, records, times, run, boot_ms, stats),
         }
+    }
+}
+
+/// An exporter's clock, in a message that says when it started.
+#[derive(Clone, Copy)]
+struct Clock {
+    boot_ms: i64,
+    /// Times above this are from before the clock wrapped.
+    wraps_above: u32,
+    /// Units of the column in a millisecond.
+    per_ms: i64,
+}
+
+impl Clock {
+    /// Appends the first or the last of each two times. Nearly never has a clock wrapped: then each is so long after the start of the
+    /// exporter, which is tried first.
+    fn append(
+        self,
+        column: &mut Primitive<i64>,
+        edge: Edge,
+        times: impl Iterator<Item = (u32, u32)> + Clone,
+    ) {
+        let before = column.len();
+        let (boot, above) = (self.boot_ms * self.per_ms, i64::from(self.wraps_above));
+        let mut signs = 0; // negative if any of them is: the last time above, or the first one after the last
+        match edge {
+            Edge::Start => column.extend(times.clone().map(|(first, last)| {
+                let (first, last) = (i64::from(first), i64::from(last));
+                signs |= (above - last) | (last - first);
+                boot + first * self.per_ms
+            })),
+            Edge::End => column.extend(times.clone().map(|(_, last)| {
+                let last = i64::from(last);
+                signs |= above - last;
+                boot + last * self.per_ms
+            })),
+        }
+        if signs >= 0 {
+            return;
+        }
+        column.truncate(before);
+        column.extend(times.map(|(first, last)| {
+            let last_ms = self.boot_ms + after_boot_ms(last, self.wraps_above);
+            match edge {
+                Edge::Start => (last_ms - before_last_ms(first, last)) * self.per_ms,
+                Edge::End => last_ms * self.per_ms,
+            }
+        }));
     }
 }
 
