@@ -398,7 +398,7 @@ impl Decoder {
         self.ledger
     }
 
-    /// The ledger goes on where another decoder's ended.
+    /// The ledger goes on where another decoder's ended. Before the first datagram.
     pub fn go_on_with(&mut self, ledger: Ledger) {
         self.ledger = ledger;
     }
