@@ -40,7 +40,9 @@ class Batch:
         """Index of the worker that decoded it."""
     @property
     def interval_start(self) -> int:
-        """Start of the rotation interval that all rows were received in, UNIX seconds (0 without rotation)."""
+        """Start of the rotation interval that all rows were decoded in, UNIX seconds (0 without rotation): they were received in it, but for
+        those that waited for their template.
+        """
     @property
     def num_rows(self) -> int: ...
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...

@@ -27,6 +27,11 @@ class Notifier:
         """The watchdog's patience, None if there is no watchdog."""
         return self._watchdog_s
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is a service manager to tell."""
+        return bool(self._address)
+
     def ready(self, status: str) -> None:
         """The service has started, or has reloaded its configuration."""
         self._send("READY=1", f"STATUS={status}")

@@ -1,6 +1,7 @@
 """`generate`, `schema`, `check-config`, `--version` and `--help`."""
 
 import json
+import re
 import socket
 import tomllib
 
@@ -23,6 +24,15 @@ def test_generated_captures_convert_back_to_the_same_count(format, tmp_path):
     again = tmp_path / "again.pcap"
     run("generate", "--write", again, "--format", format, "--count", 5000, "--exporters", 3, "--seed", 7)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_generate_to_a_port_that_nobody_listens_on_says_so():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        uri = f"udp://127.0.0.1:{closed.getsockname()[1]}"
+    done = run("generate", "--to", uri, "--count", 20000, "--format", "v5")
+    assert re.fullmatch(rf"warning: [\d,]+ datagrams? at least found nobody who listens on {uri}\n", done.stderr)
+    assert json.loads(done.stdout)["send_errors"] > 0
 
 
 def test_generate_to_a_socket():

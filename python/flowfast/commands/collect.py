@@ -123,7 +123,7 @@ class Supervision:
         self._notifier.feed_watchdog()
         if self._stopping:
             self._notifier.extend_stop(STOP_S)
-        else:
+        elif self._notifier.is_heard:
             self._notifier.status(self._line())
 
     def _line(self) -> str:

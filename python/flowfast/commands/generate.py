@@ -1,10 +1,12 @@
 """`flowfast generate`: export synthetic flows."""
 
 import json
+import sys
 
 from flowfast import _core
 from flowfast.core_errors import usage_errors
 from flowfast.errors import FlowfastError, UsageError, reason
+from flowfast.units import plural
 from flowfast.uris import parse_destination
 
 
@@ -43,4 +45,6 @@ def run(
         where = error.filename or write or to
         raise FlowfastError(f"cannot export to {where}: {reason(error)}", "check the path and the address") from error
     print(json.dumps(dict(sent)))
+    if refusals := sent["send_errors"]:
+        sys.stderr.write(f"warning: {plural(refusals, 'datagram')} at least found nobody who listens on {to}\n")
     return 0

@@ -90,7 +90,8 @@ impl Batch {
         self.worker
     }
 
-    /// Start of the rotation interval that all rows were received in, UNIX seconds (0 without rotation).
+    /// Start of the rotation interval that all rows were decoded in, UNIX seconds (0 without rotation): they were received in it, but for
+    /// those that waited for their template.
     #[getter]
     fn interval_start(&self) -> i64 {
         self.interval_start_s
