@@ -98,10 +98,12 @@ impl Load {
             })
             .collect::<io::Result<Vec<_>>>()?;
         let mut load = Self::default();
+        let mut sequence = 0; // of an Exporter, whatever its messages' templates
         for _ in 0..wanted.datagrams.div_ceil(exporters * streams.len()) {
             for stream in &mut streams {
                 // Templates go before the data that needs them.
-                for message in stream.by_ref() {
+                while let Some(mut message) = stream.next() {
+                    sequence = stream.renumber(&mut message, sequence);
                     load.add(&message, exporters);
                     if message.contents.flows() > 0 {
                         break;

@@ -5,7 +5,7 @@ use arrow_array::RecordBatch;
 use flowfast_decode::{Decoder, DecoderOptions, Kernel, SchemaKind};
 
 use super::*;
-use crate::exporter::{ExportOptions, FieldOrder, NamedTemplate};
+use crate::exporter::{ExportOptions, FieldOrder, Format, NamedTemplate};
 
 /// Rows by table, and counters, by one kernel.
 fn decoded(
@@ -87,6 +87,30 @@ fn all_kernels_agree_on_every_template_in_every_order() {
             if let Ok(load) = Load::generate(&wanted) {
                 all_kernels_agree(&format!("{template:?}, {order:?}"), &load);
             }
+        }
+    }
+}
+
+#[test]
+fn an_exporter_numbers_the_messages_of_all_its_templates() {
+    for format in [Format::Netflow9, Format::Ipfix] {
+        let wanted = GeneratedLoad {
+            export: ExportOptions {
+                format,
+                ..ExportOptions::default()
+            },
+            datagrams: 60,
+            exporters: 2,
+            templates: 3,
+        };
+        let load = Load::generate(&wanted).unwrap();
+        let mut decoder = Decoder::new(&DecoderOptions::default()).unwrap();
+        for datagram in load.datagrams() {
+            decoder.decode(&datagram).unwrap();
+        }
+        assert_eq!(decoder.stats().records_decoded, load.flows().unwrap());
+        for exporter in decoder.exporters() {
+            assert_eq!((exporter.lost, exporter.late), (0, 0), "{format:?}");
         }
     }
 }

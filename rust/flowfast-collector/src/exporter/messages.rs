@@ -73,6 +73,14 @@ impl Messages {
             .iter()
             .map(|stream| stream.process.observation_domain_id())
     }
+
+    /// Numbers one of its messages as if its Exporter had sent others, too; returns the number of the message after it.
+    pub(crate) fn renumber(&self, message: &mut Message, sequence: u32) -> u32 {
+        let process = &self.streams[message.exporter].process;
+        message.sequence = sequence;
+        process.stamp(&mut message.octets, message.time_ns / 1_000_000, sequence);
+        sequence.wrapping_add(process.sequence_step(message.contents.flows() as usize))
+    }
 }
 
 impl Iterator for Messages {
