@@ -1,4 +1,5 @@
 import signal
+import struct
 import threading
 import time
 from pathlib import Path
@@ -232,6 +233,26 @@ def test_what_cannot_be_listened_on():
         flowfast.listen("2055")
     with pytest.raises(flowfast.UsageError, match="unknown column"):
         flowfast.listen("udp://127.0.0.1:0", columns=["src_adr"])
+
+
+def test_memory_is_filled_again_only_when_nobody_reads_it():
+    decoder = flowfast.Decoder()
+    kept, let_go = {}, []
+    for sequence in range(0, 600, 30):
+        datagram = bytearray(netflow5(30, sequence))
+        for record in range(30):
+            struct.pack_into(">I", datagram, 24 + 48 * record + 20, sequence + record)  # dOctets
+        decoder.decode(bytes(datagram), "192.0.2.1")
+        (batch,) = decoder.flush()
+        octets = pa.record_batch(batch)["bytes"]
+        del batch
+        if sequence % 60 == 0:
+            kept[sequence] = octets.to_numpy(zero_copy_only=True)
+        else:
+            let_go.append(octets.buffers()[1].address)
+        del octets
+    assert all(view.tolist() == list(range(sequence, sequence + 30)) for sequence, view in kept.items())
+    assert len(set(let_go)) < len(let_go)
 
 
 def test_the_decoder_takes_datagrams_from_anywhere():
