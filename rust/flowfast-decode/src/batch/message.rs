@@ -2,19 +2,15 @@
 
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_array::types::{
     ArrowPrimitiveType, TimestampMicrosecondType, TimestampMillisecondType, UInt16Type, UInt32Type,
 };
-use arrow_array::{ArrayRef, FixedSizeBinaryArray, PrimitiveArray};
-use arrow_buffer::{Buffer, NullBufferBuilder};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::{FORMAT_NAMES, MessageContext, Run};
-use crate::column::{Absent, Address, Column, Keys};
+use crate::column::{Absent, Address, Addresses, Column, Keys, Primitive};
 use crate::convert::timestamp;
-
-/// Values that are written at once.
-const BLOCK: usize = 16;
 
 /// A value that the message header gives to all its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,26 +75,22 @@ impl Values<'_> {
         self,
         number: impl Fn(&MessageContext) -> Option<T::Native>,
     ) -> ArrayRef {
-        let mut values = Vec::with_capacity(self.rows + BLOCK);
-        let mut nulls = NullBufferBuilder::new(self.rows);
+        let mut column = Primitive::with_capacity(self.rows);
         for (number, records) in self.alike(number) {
-            extend_constant(&mut values, number.unwrap_or_default(), records);
             match number {
-                Some(_) => nulls.append_n_non_nulls(records),
-                None => nulls.append_n_nulls(records),
+                Some(number) => column.extend_constant(number, records),
+                None => column.append_nulls(records),
             }
         }
-        let array = PrimitiveArray::<T>::new(values.into(), nulls.finish());
-        Arc::new(array.with_data_type(self.data_type))
+        Arc::new(column.take_array::<T>().with_data_type(self.data_type))
     }
 
     fn addresses(self, address: impl Fn(&MessageContext) -> Address) -> ArrayRef {
-        let mut values = Vec::with_capacity(self.rows + BLOCK);
+        let mut column = Addresses::with_capacity(self.rows);
         for (address, records) in self.alike(address) {
-            extend_constant(&mut values, address, records);
+            column.extend_constant(address, records);
         }
-        let octets = Buffer::from_vec(values.into_flattened());
-        Arc::new(FixedSizeBinaryArray::new(16, octets, None))
+        Arc::new(column.take_array())
     }
 
     /// Of formats.
@@ -127,13 +119,4 @@ impl Values<'_> {
             Some((value, records))
         })
     }
-}
-
-/// Appends `count` times the same, by whole blocks: messages have few records, and what is too much is cut off again.
-fn extend_constant<T: Copy>(values: &mut Vec<T>, value: T, count: usize) {
-    let end = values.len() + count;
-    while values.len() < end {
-        values.extend_from_slice(&[value; BLOCK]);
-    }
-    values.truncate(end);
 }

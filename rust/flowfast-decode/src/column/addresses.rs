@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
 use arrow_buffer::Buffer;
+use bytemuck::allocation::try_cast_vec;
 
 use super::lent::Lent;
 use super::validity::Validity;
-use super::{Append, room_after};
+use super::{Append, REPEATED, repeat, room_after};
 
 /// An address in the one form that all address columns have.
 pub(crate) type Address = [u8; 16];
@@ -40,6 +41,14 @@ impl Append<Address> for Addresses {
 }
 
 impl Addresses {
+    /// With room for so many values, also where they repeat.
+    pub(crate) fn with_capacity(rows: usize) -> Self {
+        Self {
+            values: Vec::with_capacity(rows + REPEATED),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }
@@ -50,22 +59,23 @@ impl Addresses {
     }
 
     pub(crate) fn extend_constant(&mut self, value: Address, count: usize) {
-        self.values.extend(std::iter::repeat_n(value, count));
+        repeat(&mut self.values, value, count);
         self.validity.append_values(count);
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
-        let room = room_after(self.values.len());
+        let rows = self.values.len();
+        let array = self.take_array();
+        let returned = (self.lent).exchange::<u8>(array.values(), rows * size_of::<Address>());
+        self.values = returned
+            .and_then(|octets| try_cast_vec(octets).ok())
+            .unwrap_or_else(|| Vec::with_capacity(room_after(rows)));
+        Arc::new(array)
+    }
+
+    /// The array, and nothing for another one.
+    pub(crate) fn take_array(&mut self) -> FixedSizeBinaryArray {
         let octets = Buffer::from_vec(std::mem::take(&mut self.values).into_flattened());
-        let next = self
-            .lent
-            .exchange::<u8>(&octets, room * size_of::<Address>());
-        self.values =
-            bytemuck::allocation::try_cast_vec(next).unwrap_or_else(|_| Vec::with_capacity(room));
-        Arc::new(FixedSizeBinaryArray::new(
-            16,
-            octets,
-            self.validity.finish(),
-        ))
+        FixedSizeBinaryArray::new(16, octets, self.validity.finish())
     }
 }

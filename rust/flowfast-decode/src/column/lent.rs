@@ -13,9 +13,13 @@ pub(super) struct Lent {
 }
 
 impl Lent {
-    /// Remembers the values that are given away, and returns an empty vector for the next ones: one that came back, else one with room for
-    /// as many. What else came back is freed.
-    pub(super) fn exchange<T: ArrowNativeType>(&mut self, given: &Buffer, room: usize) -> Vec<T> {
+    /// Remembers the values that are given away, and returns an empty vector for the next ones, if one came back that holds so many. What
+    /// else came back is freed.
+    pub(super) fn exchange<T: ArrowNativeType>(
+        &mut self,
+        given: &Buffer,
+        count: usize,
+    ) -> Option<Vec<T>> {
         let mut returned: Option<Vec<T>> = None;
         let is_free = |buffer: &Buffer| buffer.strong_count() == 1;
         while let Some(index) = self.buffers.iter().position(is_free) {
@@ -26,13 +30,9 @@ impl Lent {
             self.buffers.remove(0);
         }
         self.buffers.push(given.clone());
-        match returned {
-            Some(mut values) if values.capacity() >= room => {
-                values.clear();
-                values
-            }
-            _ => Vec::with_capacity(room),
-        }
+        let mut values = returned.filter(|values| values.capacity() >= count)?;
+        values.clear();
+        Some(values)
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
             values.resize(100, batch);
             let given = Buffer::from_vec(values);
             let address = given.as_ptr();
-            values = lent.exchange(&given, 100);
+            values = (lent.exchange(&given, 100)).unwrap_or_else(|| Vec::with_capacity(100));
             assert!(values.is_empty() && values.capacity() >= 100);
             assert_ne!(values.as_ptr().cast(), address, "somebody has it");
             seen.push(address);
@@ -69,11 +69,11 @@ mod tests {
     #[test]
     fn what_is_too_small_is_not_used() {
         let mut lent = Lent::default();
-        let small: Vec<u64> = lent.exchange(&Buffer::from_vec(vec![1_u64; 4]), 4);
-        assert!(
-            lent.exchange::<u64>(&Buffer::from_vec(small), 50)
-                .capacity()
-                >= 50
-        );
+        let mut next = |given: Vec<u64>, count| {
+            let values = lent.exchange(&Buffer::from_vec(given), count);
+            values.unwrap_or_else(|| Vec::with_capacity(count))
+        };
+        let small = next(vec![1; 4], 4);
+        assert!(next(small, 50).capacity() >= 50);
     }
 }

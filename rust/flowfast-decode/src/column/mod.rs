@@ -41,6 +41,18 @@ pub(crate) trait Append<T> {
     fn extend_blocks<const N: usize>(&mut self, blocks: impl Iterator<Item = [T; N]>, rows: usize);
 }
 
+/// Values that are written at once where they repeat.
+const REPEATED: usize = 16;
+
+/// Appends `count` times the same, by whole blocks: messages have few records, and what is too much is cut off again.
+fn repeat<T: Copy>(values: &mut Vec<T>, value: T, count: usize) {
+    let end = values.len() + count;
+    while values.len() < end {
+        values.extend_from_slice(&[value; REPEATED]);
+    }
+    values.truncate(end);
+}
+
 /// Room for the next batch, after one of so many values: batches close at the end of a message, and one a little longer than the one
 /// before shall not have to be copied into more room.
 fn room_after(values: usize) -> usize {

@@ -11,7 +11,7 @@ use arrow_schema::DataType;
 use super::absent::{Absent, dictionary};
 use super::lent::Lent;
 use super::validity::{Validity, WORD_BITS};
-use super::{Append, room_after};
+use super::{Append, REPEATED, repeat, room_after};
 
 /// Values of one native type.
 #[derive(Debug)]
@@ -47,10 +47,10 @@ impl<T: ArrowNativeType> Append<T> for Primitive<T> {
 }
 
 impl<T: ArrowNativeType> Primitive<T> {
-    /// With room for so many values.
+    /// With room for so many values, also where they repeat.
     pub(crate) fn with_capacity(rows: usize) -> Self {
         Self {
-            values: Vec::with_capacity(rows),
+            values: Vec::with_capacity(rows + REPEATED),
             ..Self::default()
         }
     }
@@ -71,7 +71,7 @@ impl<T: ArrowNativeType> Primitive<T> {
     }
 
     pub(crate) fn extend_constant(&mut self, value: T, count: usize) {
-        self.values.extend(std::iter::repeat_n(value, count));
+        repeat(&mut self.values, value, count);
         self.validity.append_values(count);
     }
 
@@ -138,13 +138,15 @@ impl<T: ArrowNativeType> Primitive<T> {
         &mut self,
         data_type: &DataType,
     ) -> ArrayRef {
-        let room = room_after(self.values.len());
+        let rows = self.values.len();
         let array = self.take_array::<P>();
-        self.values = self.lent.exchange(array.values().inner(), room);
+        let returned = self.lent.exchange(array.values().inner(), rows);
+        self.values = returned.unwrap_or_else(|| Vec::with_capacity(room_after(rows)));
         Arc::new(array.with_data_type(data_type.clone()))
     }
 
-    fn take_array<P: ArrowPrimitiveType<Native = T>>(&mut self) -> PrimitiveArray<P> {
+    /// The array, and nothing for another one.
+    pub(crate) fn take_array<P: ArrowPrimitiveType<Native = T>>(&mut self) -> PrimitiveArray<P> {
         let values = std::mem::take(&mut self.values);
         PrimitiveArray::new(values.into(), self.validity.finish())
     }

@@ -1,5 +1,7 @@
 //! One field to one column.
 
+use std::iter::once;
+
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::TimeUnit;
 
@@ -7,7 +9,7 @@ use super::strided::append_octets;
 use super::time::{Era, absolute_time, units_per_second};
 use super::{Tile, TileShape, locate, with_field};
 use crate::bytes::be_uint;
-use crate::column::{Address, Addresses, Booleans, Column, Primitive, VariableOctets};
+use crate::column::{Address, Addresses, Append, Booleans, Column, Primitive, VariableOctets};
 use crate::convert::{Convert, TimeFormat};
 use crate::error::Warning;
 use crate::plan::FieldSource;
@@ -225,7 +227,7 @@ fn append_addresses(
     with_field!(tile, source, fields => {
         for field in fields {
             match Address::try_from(field) {
-                Ok(address) => column.extend_constant(address, 1),
+                Ok(address) => column.extend(once(address)),
                 Err(_) => {
                     column.append_nulls(1);
                     stats.warn(Warning::ValueOutOfRange);

@@ -9,7 +9,7 @@ use arrow_buffer::ArrowNativeType;
 use super::time::{Era, absolute_time};
 use super::{Surroundings, Tile, execute_op};
 use crate::batch::{Run, Table};
-use crate::column::{Column, Primitive};
+use crate::column::{Append, Column, Primitive};
 use crate::convert::Convert;
 use crate::error::Warning;
 use crate::plan::Op;
@@ -107,7 +107,7 @@ fn append(
         }
         (Column::Addresses(column), Convert::Fixed) => match field.try_into() {
             Ok(address) => {
-                column.extend_constant(address, 1);
+                column.extend(once(address));
                 0
             }
             Err(_) => {
@@ -118,7 +118,7 @@ fn append(
         (Column::Addresses(column), Convert::MappedIpv4) => {
             let mut address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
             address[12..].copy_from_slice(field);
-            column.extend_constant(address, 1);
+            column.extend(once(address));
             0
         }
         (Column::Fixed(column), Convert::Fixed) => column.extend(once(field)),
@@ -141,7 +141,7 @@ fn append(
 /// Returns how many values are missing.
 fn push<T: ArrowNativeType>(column: &mut Primitive<T>, value: Option<T>) -> u64 {
     match value {
-        Some(value) => column.extend_constant(value, 1),
+        Some(value) => column.extend(once(value)),
         None => column.append_nulls(1),
     }
     u64::from(value.is_none())

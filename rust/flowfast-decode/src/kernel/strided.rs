@@ -49,7 +49,7 @@ pub(super) fn append_octets<T, const W: usize>(
     }
 }
 
-/// In which of at most 64 records, of which the first is one of 64th, the octet at `offset` is `wanted`: the first in the lowest bit.
+/// In which of at most 64 records, from a multiple of 64 on, the octet at `offset` is `wanted`: the first in the lowest bit.
 pub(super) fn records_with(
     tile: &Tile<'_>,
     stride: usize,
