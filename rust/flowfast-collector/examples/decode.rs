@@ -9,6 +9,11 @@ use std::hint::black_box;
 use flowfast_collector::BATCH_ROWS;
 use flowfast_collector::bench::Load;
 use flowfast_decode::{Decoder, DecoderOptions, Kernel};
+use mimalloc::MiMalloc;
+
+/// That of the Python module.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

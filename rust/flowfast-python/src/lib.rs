@@ -1,5 +1,6 @@
 //! `flowfast._core`: the Python face of the collector. One verb a file; no logic.
 
+use mimalloc::MiMalloc;
 use pyo3::prelude::*;
 
 mod batch;
@@ -17,6 +18,11 @@ mod stats;
 mod templates;
 mod text;
 mod wait;
+
+/// Asks for pages of 2 MiB, where the system has them: a tile goes into dozens of columns, a page each, and what the processor knows
+/// of pages is gone after a pause (docs/decisions/0013-kernels.md).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The compiled core: receiving, decoding, accounting. See `flowfast` for the public face.
 #[pymodule(gil_used = false)]

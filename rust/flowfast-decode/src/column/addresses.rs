@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
 use arrow_buffer::Buffer;
-use bytemuck::allocation::try_cast_vec;
 
-use super::lent::Lent;
 use super::validity::Validity;
 use super::{Append, REPEATED, repeat, room_after};
 
@@ -18,7 +16,6 @@ pub(crate) type Address = [u8; 16];
 pub(crate) struct Addresses {
     values: Vec<Address>,
     validity: Validity,
-    lent: Lent,
 }
 
 impl Append<Address> for Addresses {
@@ -66,10 +63,7 @@ impl Addresses {
     pub(super) fn finish(&mut self) -> ArrayRef {
         let rows = self.values.len();
         let array = self.take_array();
-        let returned = (self.lent).exchange::<u8>(array.values(), rows * size_of::<Address>());
-        self.values = returned
-            .and_then(|octets| try_cast_vec(octets).ok())
-            .unwrap_or_else(|| Vec::with_capacity(room_after(rows)));
+        self.values = Vec::with_capacity(room_after(rows));
         Arc::new(array)
     }
 

@@ -7,7 +7,6 @@ mod addresses;
 mod boolean;
 mod fixed_octets;
 mod labels;
-mod lent;
 mod lists;
 mod primitive;
 mod validity;

@@ -9,7 +9,6 @@ use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 
 use super::absent::{Absent, dictionary};
-use super::lent::Lent;
 use super::validity::{Validity, WORD_BITS};
 use super::{Append, REPEATED, repeat, room_after};
 
@@ -18,7 +17,6 @@ use super::{Append, REPEATED, repeat, room_after};
 pub(crate) struct Primitive<T> {
     values: Vec<T>,
     validity: Validity,
-    lent: Lent,
 }
 
 impl<T> Default for Primitive<T> {
@@ -26,7 +24,6 @@ impl<T> Default for Primitive<T> {
         Self {
             values: Vec::new(),
             validity: Validity::default(),
-            lent: Lent::default(),
         }
     }
 }
@@ -140,8 +137,7 @@ impl<T: ArrowNativeType> Primitive<T> {
     ) -> ArrayRef {
         let rows = self.values.len();
         let array = self.take_array::<P>();
-        let returned = self.lent.exchange(array.values().inner(), rows);
-        self.values = returned.unwrap_or_else(|| Vec::with_capacity(room_after(rows)));
+        self.values = Vec::with_capacity(room_after(rows));
         Arc::new(array.with_data_type(data_type.clone()))
     }
 
