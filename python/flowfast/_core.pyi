@@ -304,7 +304,7 @@ def plans(
     Of each plan: `users` (each `exporter`, `format`, `domain` and `template_id`, None for NetFlow v1-v8), `kind` (`data` or `options`), `scope_count`,
     `record_octets` (of the shortest record), `table` (None: such records become no rows), `fields` (each `name`, `element` as pen:id, `length`
     in octets, 65535 if it varies, `offset` from the start of the record, or from the end of the field with the index `after`, `uses` and `skipped`, why there
-    are none), `neighbourhoods` (offsets from which eight octets, with several short fields, are read of 16 records at once) and `unfilled`: columns that no field fills. These and `uses` are lists of `column` (None: any that no field fills) and `operation`.
+    are none), `neighbourhoods` (offsets from which eight octets, with several short fields, are read of 16 records at once), `canonical_runs` (stretches of fields that follow each other in the canonical order, too, the widest first and then by element: 1 where the order is that) and `unfilled`: columns that no field fills. These and `uses` are lists of `column` (None: any that no field fills) and `operation`.
     """
 
 def known_templates(captures: Sequence[str | PathLike[str]]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:

@@ -38,6 +38,7 @@ offset octets  element                      operation                           
     53      1  flowDirection                copy                                    flow_direction
                                             looks up the rate in options data       sampling_rate, sampling_source
 read together: octets 44 to 51, 46 to 53
+in the canonical order: 1 run of fields
 the message: type, time_received, sampler_address, observation_domain_id, sequence_num, template_id
 0x0800 in every record: etype
 null: icmp_type, icmp_code, ip_ttl, fragment_id, fragment_offset, ipv6_flow_label, flow_end_reason, forwarding_status, flows, bgp_next_hop,
@@ -100,10 +101,10 @@ def test_the_plan_of_a_template() -> None:
     first, *second = run("plan", "--template", "v9-19").stdout.split("\n\n")
     head, *lines = first.splitlines()
     assert head == "netflow_v9 template 256: 19 fields, 54 octets a record, to the table flows"
-    *golden, together, message, constant, null = V9_19.strip().replace(",\n", ", ").splitlines()
+    *golden, together, runs, message, constant, null = V9_19.strip().replace(",\n", ", ").splitlines()
     rows = len(golden)
     assert table("\n".join(lines[:rows])) == table("\n".join(golden))
-    assert unwrapped(lines[rows:]) == unwrapped([together, message, constant, null])
+    assert unwrapped(lines[rows:]) == unwrapped([together, runs, message, constant, null])
     assert len(second) == 1
     assert "sourceIPv6Address " in second[0]
 
@@ -123,6 +124,9 @@ def test_the_order_of_the_fields_moves_them_and_no_more() -> None:
     # Its last 16 octets are fields of one octet and two.
     assert plans("--template", "set-a")[0]["neighbourhoods"] == [80, 88]
     (worst,) = plans("--template", "set-a", "--order", "worst")
+    # FF-ORD-03: no two neighbours of the canonical order are neighbours in the worst, nor, that way around, in the reversed.
+    runs = {order: plans("--template", "set-a", "--order", order)[0]["canonical_runs"] for order in ("canonical", "reversed", "worst")}
+    assert runs == {"canonical": 1, "reversed": 26, "worst": 26}
     assert [field["offset"] for field in worst["fields"]] == [
         sum(before["length"] for before in worst["fields"][:index]) for index in range(len(worst["fields"]))
     ]

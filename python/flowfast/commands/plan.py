@@ -45,6 +45,7 @@ def text(plan: Mapping[str, Any], *, names_exporters: bool) -> str:
         lines.append(f"  {'  '.join(cells)}".rstrip())
     if plan["neighbourhoods"]:
         lines.append(f"  read together: octets {', '.join(f'{offset} to {offset + 7}' for offset in plan['neighbourhoods'])}")
+    lines.append(f"  in the canonical order: {plural(plan['canonical_runs'], 'run')} of fields")
     for operation, columns in _grouped(plan["unfilled"]):
         lines += textwrap.wrap(f"{operation}: {columns}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)

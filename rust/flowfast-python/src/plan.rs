@@ -77,6 +77,7 @@ fn plan_dict<'py>(py: Python<'py>, plan: &PlanSummary) -> PyResult<Bound<'py, Py
     dict.set_item("table", &plan.table)?;
     dict.set_item("fields", fields)?;
     dict.set_item("neighbourhoods", &plan.neighbourhoods)?;
+    dict.set_item("canonical_runs", plan.canonical_runs)?;
     dict.set_item("unfilled", columns(py, &plan.unfilled)?)?;
     Ok(dict)
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{Decoder, TemplateField};
 use crate::batch::unmapped;
 use crate::format::fixed_layout_index;
-use crate::plan::{Layout, PlannedColumn, PlannedField, describe};
+use crate::plan::{Layout, PlannedColumn, PlannedField, canonical_runs, describe};
 use crate::staging::PlanId;
 use crate::template::RecordKind;
 use crate::template::domain::DomainKey;
@@ -28,6 +28,8 @@ pub struct PlanSummary {
     pub fields: Vec<(TemplateField, PlannedField)>,
     /// Where short fields stand side by side: eight octets from each of these offsets on are read of 16 records at once.
     pub neighbourhoods: Vec<usize>,
+    /// Stretches of fields that follow each other in the canonical order, too: widest first, then by element.
+    pub canonical_runs: usize,
     /// Columns that none of them fills.
     pub unfilled: Vec<PlannedColumn>,
 }
@@ -87,6 +89,7 @@ impl Decoder {
                 .zip(fields)
                 .collect(),
             neighbourhoods: plan.neighbourhoods.to_vec(),
+            canonical_runs: canonical_runs(&definition.fields),
             unfilled,
         })
     }
