@@ -123,10 +123,10 @@ def test_the_order_of_the_fields_moves_them_and_no_more() -> None:
     assert uses("worst") == uses("canonical")
     # Its last 16 octets are fields of one octet and two.
     assert plans("--template", "set-a")[0]["neighbourhoods"] == [80, 88]
-    (worst,) = plans("--template", "set-a", "--order", "worst")
     # FF-ORD-03: no two neighbours of the canonical order are neighbours in the worst, nor, that way around, in the reversed.
     runs = {order: plans("--template", "set-a", "--order", order)[0]["canonical_runs"] for order in ("canonical", "reversed", "worst")}
     assert runs == {"canonical": 1, "reversed": 26, "worst": 26}
+    (worst,) = plans("--template", "set-a", "--order", "worst")
     assert [field["offset"] for field in worst["fields"]] == [
         sum(before["length"] for before in worst["fields"][:index]) for index in range(len(worst["fields"]))
     ]

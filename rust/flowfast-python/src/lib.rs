@@ -20,7 +20,7 @@ mod text;
 mod wait;
 
 /// Asks for pages of 2 MiB, where the system has them: a tile goes into dozens of columns, a page each, and what the processor knows
-/// of pages is gone after a pause (docs/decisions/0013-kernels.md).
+/// of pages is gone after a pause. Keeps for a while what targets let go of (docs/decisions/0013-kernels.md).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -9,27 +9,19 @@ use crate::template::{FieldSpecifier, VARIABLE};
 /// In how many stretches of fields that follow each other in the canonical order, too, a template has its fields: one, if its order is that.
 /// Padding ends a stretch, and a field of variable length, which has no place in a row, is one of its own.
 pub(crate) fn canonical_runs(fields: &[FieldSpecifier]) -> usize {
-    let is_value = |index: &usize| fields[*index].element != PADDING_OCTETS;
-    let mut canonical: Vec<usize> = (0..fields.len()).filter(is_value).collect();
-    canonical.sort_by_key(|&index| {
-        let field = fields[index];
-        let is_variable = field.length == VARIABLE;
-        (is_variable, Reverse(field.length), field.element)
+    let is_value = |(_, field): &(usize, &FieldSpecifier)| field.element != PADDING_OCTETS;
+    let mut canonical: Vec<_> = fields.iter().enumerate().filter(is_value).collect();
+    canonical.sort_by_key(|(_, field)| {
+        (
+            field.length == VARIABLE,
+            Reverse(field.length),
+            field.element,
+        )
     });
-    let mut places = vec![None; fields.len()];
-    for (place, &index) in canonical.iter().enumerate() {
-        places[index] = Some(place);
-    }
-    let mut runs = 0;
-    let mut next = None;
-    for (field, place) in fields.iter().zip(places) {
-        let is_variable = field.length == VARIABLE;
-        if place.is_some() && (place != next || is_variable) {
-            runs += 1;
-        }
-        next = place.map(|place| place + 1);
-    }
-    runs
+    let neighbours = canonical.iter().zip(canonical.iter().skip(1));
+    let joined = neighbours
+        .filter(|((before, _), (index, field))| *index == before + 1 && field.length != VARIABLE);
+    canonical.len() - joined.count()
 }
 
 #[cfg(test)]
