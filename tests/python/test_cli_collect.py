@@ -226,7 +226,7 @@ def test_a_full_disk_does_not_stop_reception(tmp_path):
                 send(port, [netflow5(30, sequence=30 * (50 * index + each)) for each in range(50)])
                 time.sleep(0.05)
             assert "no space left on the device" in running.wait_for("target_retrying")["message"]
-            summary = running.stop()
+            summary = running.stop(exit_code=1)
         assert_adds_up(summary)
         full, whole = summary["targets"]
         assert full["records_failed"] > 0

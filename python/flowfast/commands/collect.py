@@ -85,7 +85,7 @@ def run(load: Callable[[], Settings]) -> int:
         lines += journal_summary(journal.counters)
     logs.info("summary", "\n".join(lines), counters=stats, targets=[account.as_dict() for account in service.accounts], **fields)
     all_lost = all(runner.lost for runner in service.runners) and not readers_left(service.runners)
-    return EXIT_FAILED if all_lost or not complete else 0
+    return EXIT_FAILED if all_lost or not complete or service.lost_at_the_end else 0
 
 
 class Supervision:

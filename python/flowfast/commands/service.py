@@ -47,6 +47,7 @@ class Service:
         self._reloaded_s = time.time()
         self._reload_failed = False
         self.stopping = False
+        self._failed_before_stop = 0
         self._panics_told = 0
         self._templates_looked_at: int | None = None
         self._missed_told: dict[str, int] = {}
@@ -67,8 +68,19 @@ class Service:
 
     def stop(self) -> None:
         """Read what the kernel holds, write it, and end."""
+        if not self.stopping:
+            self._failed_before_stop = self._records_failed
         self.stopping = True
         self.collector.stop()
+
+    @property
+    def lost_at_the_end(self) -> bool:
+        """Whether rows that were still to be written when it was told to stop could not be."""
+        return self._records_failed > self._failed_before_stop
+
+    @property
+    def _records_failed(self) -> int:
+        return sum(account.records_failed for account in self.accounts if not account.reader_left)
 
     def abandon(self) -> None:
         """End without waiting for anything."""
