@@ -121,9 +121,9 @@ def test_the_order_of_the_fields_moves_them_and_no_more() -> None:
         return {field["name"]: field["uses"] for field in plans("--template", "set-a", "--order", order)[0]["fields"]}
 
     assert uses("worst") == uses("canonical")
-    # Its last 16 octets are fields of one octet and two.
+    # FF-ORD-03: four fields of two octets and eight of one, its last 16 octets, are a group each.
     assert plans("--template", "set-a")[0]["neighbourhoods"] == [80, 88]
-    # FF-ORD-03: no two neighbours of the canonical order are neighbours in the worst, nor, that way around, in the reversed.
+    # No two neighbours of the canonical order are neighbours in the worst, nor, that way around, in the reversed.
     runs = {order: plans("--template", "set-a", "--order", order)[0]["canonical_runs"] for order in ("canonical", "reversed", "worst")}
     assert runs == {"canonical": 1, "reversed": 26, "worst": 26}
     (worst,) = plans("--template", "set-a", "--order", "worst")
