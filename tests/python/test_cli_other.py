@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import subprocess
-import sys
 import tomllib
 
 import pytest
@@ -118,10 +116,3 @@ def test_bench_decode_names_mistakes(options, said):
     assert done.returncode in (1, 2)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_no_command_waits_for_pandas_to_load():
-    # It is installed here, and takes as long to load as flowfast itself.
-    code = "import sys, flowfast.cli; print([name for name in ('numpy', 'pandas') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "['numpy']\n"
