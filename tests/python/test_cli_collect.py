@@ -256,6 +256,20 @@ def test_when_every_target_is_lost_it_goes_on_and_fails_at_its_end(tmp_path):
     assert not (tmp_path / "x.ndjson").exists()
 
 
+def test_what_was_lost_before_it_was_told_to_stop_does_not_fail_its_end(tmp_path):
+    with collecting(*LOOPBACK, "--to", "null:", "--to", f"{tmp_path}/x.ndjson", preexec_fn=_no_file_beyond_4_kib) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        running.wait_for("writing")
+        for sequence in range(0, 3000, 30):
+            send(port, [netflow5(30, sequence=sequence)])
+        running.wait_for("target_lost")
+        time.sleep(2.5)  # batches are handed on after a second at most: nothing is still to be written
+        summary = running.stop()
+    assert_adds_up(summary)
+    assert [target["records_failed"] for target in summary["targets"]] == [0, 3000]
+
+
 def _no_file_beyond_4_kib():
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
