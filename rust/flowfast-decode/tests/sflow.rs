@@ -232,6 +232,54 @@ fn both_versions_in_flows() {
 }
 
 #[test]
+fn a_sampled_packet_is_read_once_by_its_header_protocol() {
+    // FF-SF-02: IP packets without a frame (header protocols 11 and 12) have no MAC addresses, whatever their first octets are.
+    let ipv4 = [
+        0x4500_0028,
+        0x1234_4000,
+        0x4006_0000,
+        0xc000_020a,
+        0xc633_6414, // 192.0.2.10 to 198.51.100.20
+        0xc350_01bb,
+        1,
+        0,
+        0x5012_0000,
+        0, // TCP, 50000 to 443
+    ];
+    let mut record = vec![11, 60, 0, 40];
+    record.extend(ipv4);
+    let mut sample = vec![1, 9, 100, 1000, 0, 3, 4, 1, 1, 4 * record.len() as u32];
+    sample.extend(record);
+    let mut datagram = vec![5, 1, 0x0a00_0001, 0, 1, 1000, 1, 1, 4 * sample.len() as u32];
+    datagram.extend(sample);
+    for columns in ["full", "standard,dataLinkFrameSection"] {
+        let options = DecoderOptions {
+            columns: columns.split(',').map(str::to_owned).collect(),
+            ..DecoderOptions::default()
+        };
+        let mut decoder = Decoder::new(&options).unwrap();
+        send(&mut decoder, &words(&datagram)).unwrap();
+        let batches = decoder.finish();
+        assert_row(
+            &batches[0].batch,
+            0,
+            &[
+                ("src_addr", "00000000000000000000ffffc000020a"),
+                ("src_port", "50000"),
+                ("etype", "2048"),
+                ("bytes", "60"),
+                ("src_mac", "null"),
+                ("dst_mac", "null"),
+            ],
+        );
+        if columns != "full" {
+            let section: String = ipv4.iter().map(|word| format!("{word:08x}")).collect();
+            assert_row(&batches[0].batch, 0, &[("dataLinkFrameSection", &section)]);
+        }
+    }
+}
+
+#[test]
 fn a_malformed_sample_leaves_nothing_behind() {
     // FF-IX-03; the lenient decoder keeps what stands before the fault.
     let truncated = vector("sflow5_truncated");

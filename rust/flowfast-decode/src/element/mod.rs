@@ -20,6 +20,7 @@ pub(crate) mod sflow {
     pub(crate) const OUT_FORMAT: u32 = BASE + 9;
     pub(crate) const OUT_VALUE: u32 = BASE + 10;
     pub(crate) const DISCARD_REASON_NAME: u32 = BASE + 11;
+    pub(crate) const HEADER_PROTOCOL: u32 = BASE + 12;
     pub(crate) const FRAME_LENGTH: u32 = BASE + 13;
     pub(crate) const IP_LENGTH: u32 = BASE + 24;
     pub(crate) const SAMPLING_INTERVAL_S: u32 = BASE + 572;

@@ -2,7 +2,7 @@
 
 use super::{FieldSource, Layout};
 use crate::bytes::be_uint;
-use crate::element::ElementId;
+use crate::element::{ElementId, sflow};
 use crate::kernel::Tile;
 use crate::wire::packet::header_protocol;
 
@@ -36,9 +36,12 @@ pub(crate) struct SectionField {
 }
 
 impl SectionField {
-    /// `None` if the template has none.
+    /// `None` if the template has none. Nor have sFlow's samples: their packet was read by its header protocol when they were.
     pub(crate) fn find(layout: &Layout<'_>) -> Option<Self> {
         let source = |id| layout.find(ElementId::iana(id)).map(|(source, _)| source);
+        if source(sflow::HEADER_PROTOCOL).is_some() {
+            return None;
+        }
         let (source_of, start) = SECTIONS
             .iter()
             .find_map(|&(id, start)| Some((source(id)?, start)))?;
