@@ -27,6 +27,8 @@ mod sample_field {
 
 /// A sample's tag and length, eight words of its own, a record's tag and length, four words before the header.
 const SAMPLE_OCTETS: usize = 64;
+/// What samples: the agent as a whole (entPhysicalEntry 1), for samples count on by data source.
+const DATA_SOURCE: u32 = 2 << 24 | 1;
 /// One in so many packets is sampled.
 const SAMPLING_RATE: u32 = 400;
 const IPV4_ADDRESS: u32 = 1;
@@ -145,7 +147,7 @@ fn append_sample(message: &mut Vec<u8>, flow: &Flow) {
         FLOW_SAMPLE,
         (SAMPLE_OCTETS - 8 + padded) as u32,
         0, // sequence: stamped
-        u32::from(flow.source.interface),
+        DATA_SOURCE,
         SAMPLING_RATE,
         0, // pool: stamped
         0, // drops

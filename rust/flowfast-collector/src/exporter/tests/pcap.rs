@@ -116,7 +116,7 @@ fn is_the_same_for_ever() {
             0xfaac_3022_8514_e042,
             0xdbb0_27f4_d072_aed6,
             0x06c9_a7f8_baef_1a3b,
-            0xd511_d78c_f380_c834
+            0x295e_9099_f7d7_7f16
         ]
     );
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use flowfast_decode::{Datagram, Decoder, DecoderOptions};
+
 use super::{super::*, combinations, options, reader::Reader};
 
 fn source(exporter: usize) -> SocketAddr {
@@ -30,6 +32,40 @@ fn every_format_template_and_order_reads_back() {
         let (reader, told) = read(&options);
         assert_eq!(reader.contents, told, "{options:?}");
         assert_eq!(reader.records.len(), 2003, "{options:?}");
+    }
+}
+
+/// FF-SQ-01, FF-SF-04: what is sent whole is decoded as whole, samples of sFlow too, which count on by data source.
+#[test]
+fn nothing_seems_to_be_lost() {
+    for (format, template, order) in combinations() {
+        let options = ExportOptions {
+            template: Some(template),
+            order,
+            exporters: 3,
+            ..options(format, 2003)
+        };
+        let mut decoder = Decoder::new(&DecoderOptions::default()).unwrap();
+        for message in Messages::new(&options).unwrap() {
+            let source = source(message.exporter);
+            let datagram = Datagram {
+                exporter: source.ip(),
+                exporter_port: source.port(),
+                local_port: 2055,
+                received_ns: message.time_ns as i64,
+                payload: &message.octets,
+            };
+            decoder.decode(&datagram).unwrap();
+        }
+        let stats = decoder.stats();
+        assert_eq!(stats.records_decoded, 2003, "{options:?}");
+        let lost = [
+            stats.sequence_lost_records,
+            stats.sequence_lost_packets,
+            stats.sequence_lost_flow_samples,
+            stats.sample_drops,
+        ];
+        assert_eq!(lost, [0; 4], "{options:?}");
     }
 }
 
