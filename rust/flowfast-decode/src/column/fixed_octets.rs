@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, FixedSizeBinaryArray};
 use arrow_buffer::Buffer;
 
-use super::room_after;
 use super::validity::Validity;
+use super::{Append, room_after};
 
 /// Values of `width` octets each.
 #[derive(Debug)]
@@ -14,6 +14,25 @@ pub(crate) struct FixedOctets {
     width: usize,
     octets: Vec<u8>,
     validity: Validity,
+}
+
+/// Values of this column's width.
+impl<const W: usize> Append<[u8; W]> for FixedOctets {
+    fn extend(&mut self, values: impl Iterator<Item = [u8; W]>) {
+        debug_assert_eq!(W, self.width);
+        let before = self.len();
+        self.octets.reserve(W * values.size_hint().0);
+        values.for_each(|value| self.octets.extend_from_slice(&value));
+        self.validity.append_values(self.len() - before);
+    }
+
+    fn extend_blocks<const N: usize>(
+        &mut self,
+        blocks: impl Iterator<Item = [[u8; W]; N]>,
+        rows: usize,
+    ) {
+        self.extend(blocks.flatten().take(rows));
+    }
 }
 
 impl FixedOctets {
@@ -33,6 +52,12 @@ impl FixedOctets {
         self.octets.len() / self.width
     }
 
+    /// Octets of a value.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Octets of all values.
     pub(crate) fn octets(&self) -> usize {
         self.octets.len()
     }
@@ -44,7 +69,7 @@ impl FixedOctets {
     }
 
     /// Appends values that are this column's width; others become null. Returns how many.
-    pub(crate) fn extend<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) -> u64 {
+    pub(crate) fn extend_fitting<'a>(&mut self, values: impl Iterator<Item = &'a [u8]>) -> u64 {
         let mut misfits = 0;
         for value in values {
             if value.len() == self.width {

@@ -186,6 +186,7 @@ impl Decoder {
     /// `UnknownColumn` if `options.columns` has a name that is no group, column or element.
     pub fn new(options: &DecoderOptions) -> Result<Self, OptionsError> {
         let selected = select(&options.columns)?;
+        let tables = Tables::new(options.schema, selected, options.split_biflows);
         let mut decoder = Self {
             stats: Stats::default(),
             ledger: Ledger::new(options.limits.accounts),
@@ -200,7 +201,8 @@ impl Decoder {
             domains: Domains::default(),
             needs_domains: false,
             plans: PlanStore::default(),
-            tables: Tables::new(options.schema, selected, options.split_biflows),
+            samples: format::SampleReader::new(|element| tables.reads(element)),
+            tables,
             fixed_plans: Vec::new(),
             types: LearnedTypes::default(),
             objects: ObjectPlans::default(),
@@ -221,7 +223,6 @@ impl Decoder {
             now_ns: i64::MIN,
             expired_ns: i64::MIN,
             scratch: None,
-            samples: format::SampleReader::default(),
         };
         decoder.fixed_plans = fixed_definitions()
             .filter_map(|definition| decoder.intern(definition))

@@ -7,9 +7,9 @@ use crate::element::PADDING_OCTETS;
 use crate::plan::{Layout, SectionField, flow_op};
 use crate::schema::FLOW_COLUMNS;
 use crate::staging::{PlanId, Records};
-use crate::template::{Definition, FieldSpecifier};
+use crate::template::Definition;
 use crate::wire::packet;
-use crate::wire::sflow::record::{Field, RecordBuilder, field};
+use crate::wire::sflow::record::{Field, RecordBuilder, field, specifier};
 
 /// packetDeltaCount: a packet is one packet.
 const PACKETS: [Field; 1] = [field(2, 1)];
@@ -82,7 +82,7 @@ fn with_packet(definition: &Definition, fields: &[Field]) -> Definition {
         .map(|feed| feed.element)
         .collect();
     let added = fields.iter().map(|&field| {
-        let mut field = FieldSpecifier::from(field);
+        let mut field = specifier(field);
         if filled.contains(&field.element) {
             field.element = PADDING_OCTETS;
         }

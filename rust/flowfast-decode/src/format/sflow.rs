@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
+use crate::element::ElementId;
 use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::{SampleHeader, SampleKind, Units, Volume};
@@ -15,8 +16,8 @@ use crate::staging::{PlanId, Records};
 use crate::template::domain::DomainKey;
 use crate::template::{Definition, RecordKind};
 use crate::wire::sflow::datagram::{SflowDatagram, Version, tagged};
-use crate::wire::sflow::record::{Field, RecordBuilder};
-use crate::wire::sflow::{legacy, sample};
+use crate::wire::sflow::record::{Field, RecordBuilder, specifier};
+use crate::wire::sflow::{legacy, sample, variable_fields};
 
 /// Combinations of structures whose plans are remembered. Exporters have a few each.
 const MAX_PLANS: usize = 512;
@@ -86,6 +87,15 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
 }
 
 impl SampleReader {
+    /// `is_read`: whether a column is made of an element. Of what no column is made of, octets of variable length are not kept.
+    pub(crate) fn new(is_read: impl Fn(ElementId) -> bool) -> Self {
+        let unread = variable_fields().filter(|&field| !is_read(specifier(field).element));
+        Self {
+            record: RecordBuilder::without(unread),
+            ..Self::default()
+        }
+    }
+
     /// Reads all samples; nothing is in effect yet.
     fn read(
         &mut self,
@@ -198,7 +208,7 @@ fn record_kind(kind: SampleKind) -> RecordKind {
 
 fn definition(fields: &[Field], kind: RecordKind) -> Definition {
     Definition {
-        fields: fields.iter().map(|&field| field.into()).collect(),
+        fields: fields.iter().map(|&field| specifier(field)).collect(),
         scope_count: 0,
         kind,
         icmp_in_port: false,

@@ -58,11 +58,13 @@ pub(super) fn append_field(
         (Column::Addresses(column), Convert::Fixed) => {
             append_addresses(column, tile, source, stats)
         }
-        (Column::Fixed(column), Convert::Fixed) => {
-            with_field!(tile, source, fields => {
-                stats.warnings[Warning::ValueOutOfRange as usize] += column.extend(fields);
-            })
-        }
+        (Column::Fixed(column), Convert::Fixed) => match (length_of(source), column.width()) {
+            (Some(4), 4) => append_octets(column, tile, source, |octets: [u8; 4]| octets),
+            (Some(6), 6) => append_octets(column, tile, source, |octets: [u8; 6]| octets),
+            _ => with_field!(tile, source, fields => {
+                stats.warnings[Warning::ValueOutOfRange as usize] += column.extend_fitting(fields);
+            }),
+        },
         (Column::Fixed(column), Convert::LeftPadded) => {
             with_field!(tile, source, fields => {
                 stats.warnings[Warning::ValueOutOfRange as usize] += column.extend_left_padded(fields);
@@ -83,6 +85,14 @@ pub(super) fn append_field(
     }
 }
 
+/// Of a field that has the same length in every record.
+fn length_of(source: FieldSource) -> Option<usize> {
+    match source {
+        FieldSource::Start { length, .. } | FieldSource::After { length, .. } => Some(length),
+        FieldSource::Piece { .. } => None,
+    }
+}
+
 /// Appends one field as unsigned integers; values that do not fit become null (FF-DT-04).
 fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
     column: &mut Primitive<T>,
@@ -92,10 +102,7 @@ fn append_unsigned<T: ArrowNativeType + TryFrom<u64>>(
     mask: u64,
     stats: &mut Stats,
 ) {
-    let length = match source {
-        FieldSource::Start { length, .. } | FieldSource::After { length, .. } => length,
-        FieldSource::Piece { .. } => 0,
-    };
+    let length = length_of(source).unwrap_or_default();
     let wanted = |value: u64| (value >> shift) & mask;
     let most = u64::MAX >> (64 - 8 * length.clamp(1, 8));
     let is_whole = shift == 0 && mask & most == most && length <= size_of::<T>();

@@ -121,7 +121,7 @@ fn append(
             column.extend(once(address));
             0
         }
-        (Column::Fixed(column), Convert::Fixed) => column.extend(once(field)),
+        (Column::Fixed(column), Convert::Fixed) => column.extend_fitting(once(field)),
         (Column::Fixed(column), Convert::LeftPadded) => column.extend_left_padded(once(field)),
         (Column::Variable(column), Convert::Octets) => column.extend_optional(once(Some(field))),
         (Column::Variable(column), Convert::Text { trim }) => {

@@ -158,10 +158,20 @@ pub(super) fn append_sampling(
         let may_differ =
             fields.rate.is_some() || options.is_some_and(|options| options.has_several_rates());
         let step = if may_differ { 1 } else { end - record };
-        while record < end {
-            append(sampling_of(tile, record, fields, context, options), step);
-            record += step;
+        let mut records = (record..end)
+            .step_by(step.max(1))
+            .map(|record| (record, sampling_of(tile, record, fields, context, options)));
+        // Stretches that are alike: nearly always all of them.
+        if let Some((_, mut told)) = records.next() {
+            for (next, tells) in records {
+                if tells != told {
+                    append(told, next - record);
+                    (record, told) = (next, tells);
+                }
+            }
+            append(told, end - record);
         }
+        record = end;
     }
 }
 
@@ -186,9 +196,11 @@ fn sampling_of(
     context: &MessageContext,
     options: Option<&OptionsState>,
 ) -> (u32, u8) {
-    let in_record = fields.rate.and_then(|fields| fields.rate(tile, record));
+    let in_record = fields
+        .rate
+        .and_then(|fields| fields.whole_rate(tile, record));
     if let Some(rate) = in_record {
-        return (rate_as_integer(rate), sampling_source::RECORD);
+        return (rate, sampling_source::RECORD);
     }
     if let Some(rate) =
         options.and_then(|options| rate_taught(tile, record, fields, context, options))

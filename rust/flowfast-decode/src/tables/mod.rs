@@ -73,6 +73,16 @@ impl Tables {
         tables
     }
 
+    /// Whether there may be a column for an element: in `wire` for any, in `flows` where one was asked for that it feeds.
+    pub(crate) fn reads(&self, element: ElementId) -> bool {
+        let feeds = |flow: &FlowColumn| flow.feeds.iter().any(|feed| feed.element == element);
+        self.schema == SchemaKind::Wire
+            || self.selected.iter().any(|selected| match selected {
+                Selected::Flow(flow) => feeds(flow),
+                Selected::Element(selected) => *selected == element,
+            })
+    }
+
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Table> {
         self.tables.get_mut(index)?.as_mut()
     }
@@ -288,11 +298,20 @@ impl Tables {
         for (index, selected) in self.selected.iter().copied().chain(hidden).enumerate() {
             match selected {
                 Selected::Flow(flow) => {
-                    let op = flow_op(layout, index, flow);
-                    if op.is_none() {
-                        unfilled.push((index, flow));
+                    match (ops.last_mut(), flow_op(layout, index, flow)) {
+                        // Rate and source, side by side, are told by the same fields.
+                        (
+                            Some(Op::Sampling {
+                                source: none @ None,
+                                ..
+                            }),
+                            Some(Op::Sampling {
+                                rate: None, source, ..
+                            }),
+                        ) => *none = source,
+                        (_, None) => unfilled.push((index, flow)),
+                        (_, op) => ops.extend(op),
                     }
-                    ops.extend(op);
                 }
                 Selected::Element(element) => ops.extend(element_op(layout, index, element)),
             }

@@ -89,6 +89,18 @@ impl RateFields {
     }
 }
 
+impl RateFields {
+    /// The same as its column has it.
+    pub(crate) fn whole_rate(&self, tile: &Tile<'_>, record: usize) -> Option<u32> {
+        if let (None, Some(one_in)) = (self.algorithm, self.one_in) {
+            // Nearly all, and every sample of sFlow.
+            let rate = be_uint(tile.field(record, one_in)).0.max(1);
+            return Some(u32::try_from(rate).unwrap_or(u32::MAX));
+        }
+        self.rate(tile, record).map(rate_as_integer)
+    }
+}
+
 /// `None` where the sample is nothing, or larger than what it is taken from.
 fn ratio(population: u64, sample: u64) -> Option<f64> {
     (sample != 0 && population >= sample).then(|| population as f64 / sample as f64)
@@ -134,7 +146,10 @@ mod tests {
         let bytes: Vec<u8> = fields.iter().flat_map(|field| field.1).copied().collect();
         let shape = crate::kernel::TileShape::Strided(bytes.len());
         let tile = Tile::of(&bytes, 1, shape);
-        RateFields::find(&layout)?.rate(&tile, 0)
+        let fields = RateFields::find(&layout)?;
+        let rate = fields.rate(&tile, 0);
+        assert_eq!(fields.whole_rate(&tile, 0), rate.map(rate_as_integer));
+        rate
     }
 
     #[test]

@@ -13,3 +13,15 @@ pub(crate) mod legacy;
 pub(crate) mod record;
 pub(crate) mod sample;
 pub(crate) mod structure;
+
+/// The fields of variable length that structures have.
+pub(crate) fn variable_fields() -> impl Iterator<Item = record::Field> {
+    let tables = [
+        layouts::FLOW_V2,
+        layouts::FLOW_V4,
+        layouts::FLOW,
+        layouts::COUNTER,
+    ];
+    let structures = tables.into_iter().flatten();
+    structures.flat_map(structure::Structure::variable_fields)
+}

@@ -5,28 +5,20 @@ use super::cursor::Cursor;
 use crate::element::{ElementId, INNER_FIELD_BASE};
 use crate::template::FieldSpecifier;
 
-/// A field of a record: element of the IANA or local registry, and octets or `VARIABLE`. One word, to be hashed fast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Field(u64);
+/// A field of a record: element of the IANA or local registry, and octets or `VARIABLE`. An integer, for slices of integers are hashed
+/// and compared as octets, and every record is looked up by its fields.
+pub(crate) type Field = u64;
 
 /// Names a field.
 pub(crate) const fn field(element: u32, octets: u16) -> Field {
-    Field((element as u64) << 16 | octets as u64)
+    (element as u64) << 16 | octets as u64
 }
 
-impl Field {
-    /// The same field of the packet inside a tunnel.
-    fn inner(self) -> Self {
-        Self(self.0 + ((INNER_FIELD_BASE as u64) << 16))
-    }
-}
-
-impl From<Field> for FieldSpecifier {
-    fn from(Field(word): Field) -> Self {
-        Self {
-            element: ElementId::iana((word >> 16) as u32),
-            length: word as u16,
-        }
+/// A field as templates have it.
+pub(crate) fn specifier(field: Field) -> FieldSpecifier {
+    FieldSpecifier {
+        element: ElementId::iana((field >> 16) as u32),
+        length: field as u16,
     }
 }
 
@@ -45,6 +37,8 @@ pub(crate) struct RecordBuilder {
     variable_octets: Vec<u8>,
     /// What is put is of the packet inside a tunnel.
     is_inner: bool,
+    /// Fields of variable length that are left out, sorted.
+    unread: Box<[Field]>,
 }
 
 /// How far a record had grown.
@@ -52,25 +46,45 @@ pub(crate) struct RecordBuilder {
 pub(crate) struct Checkpoint([usize; 4]);
 
 impl RecordBuilder {
+    /// Leaves these fields of variable length out of all records.
+    pub(crate) fn without(unread: impl Iterator<Item = Field>) -> Self {
+        let mut unread: Vec<_> = unread.collect();
+        unread.sort_unstable();
+        Self {
+            unread: unread.into(),
+            ..Self::default()
+        }
+    }
+
     /// Forgets the record before.
     pub(crate) fn clear(&mut self) {
         self.rollback(Checkpoint([0; 4]));
     }
 
     /// Adds fields of fixed length and the octets of all of them.
+    #[inline(always)] // how many there are is known nearly everywhere: no call to copy a few octets
     pub(crate) fn put(&mut self, fields: &[Field], octets: &[u8]) {
         if self.is_inner {
-            let twins = fields.iter().map(|field| field.inner());
-            self.fields.extend(twins);
+            self.put_twins(fields);
         } else {
             self.fields.extend_from_slice(fields);
         }
         self.octets.extend_from_slice(octets);
     }
 
+    /// The same fields of the packet inside a tunnel.
+    fn put_twins(&mut self, fields: &[Field]) {
+        const TO_INNER: Field = field(INNER_FIELD_BASE, 0);
+        let twins = fields.iter().map(|field| field + TO_INNER);
+        self.fields.extend(twins);
+    }
+
     /// Adds a field of variable length. `None` if it is longer than such a field can be.
     pub(crate) fn put_variable(&mut self, field: Field, octets: &[u8]) -> Option<()> {
         let len = u16::try_from(octets.len()).ok()?;
+        if self.unread.binary_search(&field).is_ok() {
+            return Some(());
+        }
         self.variable_fields.push(field);
         // RFC 7011 section 7.
         match u8::try_from(len) {
@@ -137,7 +151,10 @@ impl RecordBuilder {
     /// Element and octets of each field, for tests; of those of variable length without their prefix.
     pub(crate) fn values(&mut self) -> Vec<(u32, Vec<u8>)> {
         let mut octets = Vec::new();
-        let specifiers = self.finish(&mut octets).iter().map(|&field| field.into());
+        let specifiers = self
+            .finish(&mut octets)
+            .iter()
+            .map(|&field| specifier(field));
         let mut cursor = Cursor::new(&octets);
         let mut take = |len: usize| cursor.take(len).unwrap().to_vec();
         let mut values = Vec::new();

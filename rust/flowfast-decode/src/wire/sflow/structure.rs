@@ -44,6 +44,20 @@ impl Structure {
         found.ok().map(|index| &structures[index])
     }
 
+    /// Its fields of variable length.
+    pub(super) fn variable_fields(&self) -> impl Iterator<Item = Field> {
+        self.parts.iter().filter_map(|part| match *part {
+            Part::Opaque(field)
+            | Part::Array(field)
+            | Part::AsPath(field)
+            | Part::AsSequence(field)
+            | Part::Rest(field) => Some(field),
+            Part::Fixed(..) | Part::Optional(..) | Part::Address { .. } | Part::Prefix { .. } => {
+                None
+            }
+        })
+    }
+
     /// Reads one such structure. `None` if what is left is shorter; then `record` has some of its fields.
     pub(crate) fn read(&self, cursor: &mut Cursor<'_>, record: &mut RecordBuilder) -> Option<()> {
         let mut is_ipv6 = false;
