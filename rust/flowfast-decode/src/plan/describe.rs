@@ -1,5 +1,7 @@
 //! A compiled plan in words: where each field stands, what is done to it, and which column it goes to (FF-ORD-03).
 
+use std::iter;
+
 use arrow_schema::{DataType, TimeUnit};
 
 use super::{DecodePlan, Edge, FamilyValue, FieldSource, Layout, Op, PortRange, SamplingFields};
@@ -38,6 +40,7 @@ pub(crate) struct TargetColumn {
 }
 
 /// What one op does: the column that it fills, and the part that each field has in that.
+#[derive(Clone)]
 struct Step {
     /// `None`: any that no field fills.
     column: Option<usize>,
@@ -55,7 +58,14 @@ pub(crate) fn describe(
     let mut steps: Vec<Step> = plan
         .ops
         .iter()
-        .map(|op| step(op, layout, columns))
+        .flat_map(|op| {
+            let step = step(op, layout, columns);
+            let also = source_of_rate(op).map(|column| Step {
+                column: Some(column),
+                ..step.clone()
+            });
+            iter::once(step).chain(also)
+        })
         .collect();
     let wholly = |fields: Vec<FieldSource>, words: &str| Step {
         column: None,
@@ -269,6 +279,14 @@ fn step(op: &Op, layout: &Layout<'_>, columns: &[TargetColumn]) -> Step {
         column,
         fields,
         otherwise,
+    }
+}
+
+/// The column that an op fills beside that of the sampling rate.
+fn source_of_rate(op: &Op) -> Option<usize> {
+    match op {
+        Op::Sampling { rate, source, .. } => rate.and(*source),
+        _ => None,
     }
 }
 
