@@ -20,6 +20,7 @@ import (
 
 	"github.com/netsampler/goflow2/v2/decoders/netflow"
 	"github.com/netsampler/goflow2/v2/decoders/netflowlegacy"
+	"github.com/netsampler/goflow2/v2/decoders/sflow"
 	"github.com/netsampler/goflow2/v2/producer"
 	protoproducer "github.com/netsampler/goflow2/v2/producer/proto"
 )
@@ -96,7 +97,12 @@ func newDecoder(produces bool) *decoder {
 
 // One datagram into one of goflow2's packets.
 func (d *decoder) decode(payload []byte) any {
-	if binary.BigEndian.Uint16(payload) == 5 {
+	switch binary.BigEndian.Uint16(payload) {
+	case 0: // the version of sFlow has 32 bits
+		packet := &sflow.Packet{}
+		check(sflow.DecodeMessageVersion(bytes.NewBuffer(payload), packet))
+		return packet
+	case 5:
 		packet := &netflowlegacy.PacketNetFlowV5{}
 		check(netflowlegacy.DecodeMessageVersion(bytes.NewBuffer(payload), packet))
 		return packet
@@ -130,10 +136,13 @@ func datagrams(capture []byte) (payloads [][]byte) {
 	return payloads
 }
 
-// Flow Records in a packet.
+// Flow Records in a packet, samples of sFlow.
 func records(packet any) int {
-	if v5, is := packet.(*netflowlegacy.PacketNetFlowV5); is {
-		return len(v5.Records)
+	switch packet := packet.(type) {
+	case *netflowlegacy.PacketNetFlowV5:
+		return len(packet.Records)
+	case *sflow.Packet:
+		return len(packet.Samples)
 	}
 	count := 0
 	for _, set := range flowSets(packet) {
@@ -144,11 +153,21 @@ func records(packet any) int {
 	return count
 }
 
-// The sum of octetDeltaCount.
+// The sum of octetDeltaCount, of sFlow the lengths of the sampled frames.
 func octetsIn(packet any) (sum uint64) {
-	if v5, is := packet.(*netflowlegacy.PacketNetFlowV5); is {
-		for _, record := range v5.Records {
+	switch packet := packet.(type) {
+	case *netflowlegacy.PacketNetFlowV5:
+		for _, record := range packet.Records {
 			sum += uint64(record.DOctets)
+		}
+		return sum
+	case *sflow.Packet:
+		for _, sample := range packet.Samples {
+			flow, _ := sample.(sflow.FlowSample)
+			for _, record := range flow.Records {
+				header, _ := record.Data.(sflow.SampledHeader)
+				sum += uint64(header.FrameLength)
+			}
 		}
 		return sum
 	}
