@@ -9,7 +9,7 @@ use crate::batch::Table;
 use crate::bytes::be_uint;
 use crate::column::Column;
 use crate::convert::{Convert, UNSIGNED};
-use crate::plan::{FieldSource, ListColumn, ListSource, Piece};
+use crate::plan::{FieldSource, ListColumn, ListColumns, ListSource, Piece};
 use crate::schema::Value;
 use crate::stats::Stats;
 
@@ -32,12 +32,12 @@ pub(super) fn append_from_lists(
     table: &mut Table,
     tile: &Tile<'_>,
     lists: &[ListSource],
-    columns: &[ListColumn],
+    columns: &ListColumns,
     around: &Surroundings<'_, '_>,
     stats: &mut Stats,
 ) {
     let rows = table.rows();
-    let mut found = vec![Found::default(); columns.len()];
+    let mut found = vec![Found::default(); columns.columns.len()];
     for (record, context) in contexts(around.runs).enumerate() {
         found.iter_mut().for_each(Found::clear);
         let reader = Reader {
@@ -48,14 +48,12 @@ pub(super) fn append_from_lists(
         for list in lists {
             let octets = tile.field(record, list.source);
             reader.visit(list.kind, octets, 1, stats, &mut |element, octets| {
-                for (column, found) in columns.iter().zip(&mut found) {
-                    if let Some(feed) = column.feeds.iter().position(|f| f.element == element) {
-                        found.add(feed, octets);
-                    }
+                for (column, feed) in columns.fed_by(element) {
+                    found[column].add(feed, octets);
                 }
             });
         }
-        for (to, found) in columns.iter().zip(&found) {
+        for (to, found) in columns.columns.iter().zip(&found) {
             if let Some(column) = table.field(to.column).filter(|_| found.values > 0) {
                 column.pad_to(rows + record);
                 append_found(column, to, found, stats);

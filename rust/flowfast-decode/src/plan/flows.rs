@@ -3,7 +3,7 @@
 use arrow_schema::{DataType, TimeUnit};
 
 use super::{
-    Edge, FamilyValue, FieldSource, Layout, ListColumn, NamedExporter, Op, PortRange,
+    Edge, FamilyValue, FieldSource, Layout, ListColumn, ListColumns, NamedExporter, Op, PortRange,
     SamplingFields,
 };
 use crate::convert::{Convert, TimeFormat, UNSIGNED};
@@ -91,7 +91,7 @@ pub(crate) fn list_op(
         })
     });
     (!lists.is_empty()).then(|| Op::FromLists {
-        columns: columns.collect(),
+        columns: ListColumns::new(columns.collect()),
         lists,
     })
 }

@@ -63,7 +63,7 @@ pub(crate) enum Op {
     /// What lists hold for columns that no field fills.
     FromLists {
         lists: Box<[ListSource]>,
-        columns: Box<[ListColumn]>,
+        columns: ListColumns,
     },
     /// The same for every record.
     Constant { column: usize, value: u64 },
@@ -144,6 +144,39 @@ pub(crate) struct ListColumn {
     pub(crate) column: usize,
     pub(crate) value: Value,
     pub(crate) feeds: &'static [Feed],
+}
+
+/// Columns of `flows` that lists may fill, by what feeds them: lists may be long.
+#[derive(Clone, Debug)]
+pub(crate) struct ListColumns {
+    pub(crate) columns: Box<[ListColumn]>,
+    /// Element, which of `columns` it feeds, and which of that column's feeds it is; sorted.
+    feeds: Box<[(ElementId, usize, usize)]>,
+}
+
+impl ListColumns {
+    pub(crate) fn new(columns: Box<[ListColumn]>) -> Self {
+        let mut feeds: Vec<_> = (columns.iter().enumerate())
+            .flat_map(|(index, column)| {
+                let feeds = column.feeds.iter().enumerate();
+                feeds.map(move |(feed, of)| (of.element, index, feed))
+            })
+            .collect();
+        feeds.sort_unstable();
+        feeds.dedup_by_key(|&mut (element, index, _)| (element, index)); // earlier feeds win
+        Self {
+            columns,
+            feeds: feeds.into(),
+        }
+    }
+
+    /// The columns that an element feeds, each with which of its feeds that is.
+    pub(crate) fn fed_by(&self, element: ElementId) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let first = self.feeds.partition_point(|&(of, ..)| of < element);
+        let feeds = self.feeds[first..].iter();
+        let of_element = feeds.take_while(move |&&(of, ..)| of == element);
+        of_element.map(|&(_, column, feed)| (column, feed))
+    }
 }
 
 /// Which end of a flow.
@@ -336,5 +369,34 @@ impl<'a> Layout<'a> {
         let data_type = self.definition.describe(element)?.data_type;
         let (arrow, convert) = natural(data_type, length)?;
         Some((source, data_type, arrow, convert))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::FLOW_COLUMNS;
+
+    #[test]
+    fn columns_are_found_by_what_feeds_them() {
+        let columns: Box<[_]> = (FLOW_COLUMNS.iter().enumerate())
+            .map(|(column, flow)| ListColumn {
+                column,
+                value: flow.value,
+                feeds: flow.feeds,
+            })
+            .collect();
+        let feeds = FLOW_COLUMNS.iter().flat_map(|flow| flow.feeds);
+        let unknown = ElementId::iana(1 << 20);
+        let all = ListColumns::new(columns.clone());
+        for element in feeds.map(|feed| feed.element).chain([unknown]) {
+            let first_feed = |(index, column): (usize, &ListColumn)| {
+                let feed = column.feeds.iter().position(|feed| feed.element == element);
+                Some((index, feed?))
+            };
+            let expected: Vec<_> = columns.iter().enumerate().filter_map(first_feed).collect();
+            assert_eq!(all.fed_by(element).collect::<Vec<_>>(), expected);
+            assert_eq!(expected.is_empty(), element == unknown);
+        }
     }
 }
