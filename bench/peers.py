@@ -85,7 +85,7 @@ FLOWFAST = Decoder("flowfast", "57 Arrow columns")
 DECODERS = (
     FLOWFAST,
     Decoder("netflow_parser", "a struct (v5) or a list of typed values a flow", NETFLOW_PARSER, reads_sflow=False),
-    Decoder("goflow2, decoding", "a struct (v5) or a list of octet strings a flow", GOFLOW2, ("decode",)),
+    Decoder("goflow2, decoding", "a struct (v5, sFlow) or a list of octet strings a flow", GOFLOW2, ("decode",)),
     Decoder("goflow2, producing", "a flow message, not serialized yet", GOFLOW2, ("produce",)),
 )
 PAIRS = tuple((template, decoder) for template in FORMATS for decoder in DECODERS if decoder.reads_sflow or FORMATS[template] != "sflow")

@@ -158,18 +158,17 @@ pub(super) fn append_sampling(
         let may_differ =
             fields.rate.is_some() || options.is_some_and(|options| options.has_several_rates());
         let step = if may_differ { 1 } else { end - record };
-        let mut records = (record..end)
+        let mut told = (record..end)
             .step_by(step.max(1))
-            .map(|record| (record, sampling_of(tile, record, fields, context, options)));
-        // Stretches that are alike: nearly always all of them.
-        if let Some((_, mut told)) = records.next() {
-            for (next, tells) in records {
-                if tells != told {
-                    append(told, next - record);
-                    (record, told) = (next, tells);
-                }
+            .map(|record| sampling_of(tile, record, fields, context, options))
+            .peekable();
+        // Stretches that tell the same: nearly always one.
+        while let Some(same) = told.next() {
+            let mut records = step;
+            while told.next_if_eq(&same).is_some() {
+                records += step;
             }
-            append(told, end - record);
+            append(same, records);
         }
         record = end;
     }

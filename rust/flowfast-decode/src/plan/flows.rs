@@ -29,8 +29,6 @@ pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> 
         Value::OriginalExporter => NamedExporter::find(layout)?.op(column),
         Value::PrefixLength => prefix_length(layout, column, flow),
         Value::MplsLabels => mpls_labels(layout, column, flow),
-        Value::SamplingRate => Some(sampling(layout, Some(column), None)),
-        Value::SamplingSource => Some(sampling(layout, None, Some(column))),
         Value::Mac => flow.feeds.iter().find_map(|feed| {
             let (source, length) = layout.find(feed.element)?;
             (length == 6).then_some(Op::Field {
@@ -51,6 +49,8 @@ pub(crate) fn flow_op(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> 
             })
         }),
         Value::U8 | Value::U16 | Value::U32 | Value::U64 => unsigned(layout, column, flow),
+        // One op fills both.
+        Value::SamplingRate | Value::SamplingSource => None,
         Value::FormatName
         | Value::TimeReceived
         | Value::Exporter
@@ -342,7 +342,18 @@ fn mpls_labels(layout: &Layout<'_>, column: usize, flow: &FlowColumn) -> Option<
     (!entries.is_empty()).then_some(Op::MplsLabels { column, entries })
 }
 
-fn sampling(layout: &Layout<'_>, rate: Option<usize>, source: Option<usize>) -> Op {
+/// Compiles what fills the sampling rate and its source, if these are among the columns that no field alone fills.
+pub(crate) fn sampling_op(
+    layout: &Layout<'_>,
+    unfilled: &[(usize, &'static FlowColumn)],
+) -> Option<Op> {
+    let column = |is_wanted: fn(Value) -> bool| {
+        let found = unfilled.iter().find(|(_, flow)| is_wanted(flow.value));
+        found.map(|&(column, _)| column)
+    };
+    let rate = column(|value| matches!(value, Value::SamplingRate));
+    let source = column(|value| matches!(value, Value::SamplingSource));
+    rate.or(source)?;
     let fields = Box::new(SamplingFields {
         rate: RateFields::find(layout),
         sampler: layout.source(48).or(layout.source(302)),
@@ -351,9 +362,9 @@ fn sampling(layout: &Layout<'_>, rate: Option<usize>, source: Option<usize>) -> 
         direction: layout.source(61),
         line_card: layout.source(141),
     });
-    Op::Sampling {
+    Some(Op::Sampling {
         rate,
         source,
         fields,
-    }
+    })
 }

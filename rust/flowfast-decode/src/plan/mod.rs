@@ -26,7 +26,7 @@ pub(crate) use biflow::{reverse_counters, reversed};
 pub use describe::{PlannedColumn, PlannedField};
 pub(crate) use describe::{TargetColumn, describe};
 pub(crate) use exporter::NamedExporter;
-pub(crate) use flows::{flow_op, list_op, uptime};
+pub(crate) use flows::{flow_op, list_op, sampling_op, uptime};
 pub(crate) use inner::with_inner;
 pub(crate) use neighbours::{NEIGHBOURHOOD, neighbourhoods};
 pub(crate) use runs::canonical_runs;

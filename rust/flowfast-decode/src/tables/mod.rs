@@ -14,7 +14,8 @@ use crate::element::ElementId;
 use crate::error::Warning;
 use crate::plan::{
     DecodePlan, Layout, NamedExporter, Op, ReversePlan, SectionField, TargetColumn, ValueColumn,
-    element_type, flow_op, list_op, neighbourhoods, reverse_counters, reversed, with_inner,
+    element_type, flow_op, list_op, neighbourhoods, reverse_counters, reversed, sampling_op,
+    with_inner,
 };
 use crate::schema::{FLOW_COLUMNS, FlowColumn, SchemaKind, Selected, Value, with_semantic};
 use crate::stats::Stats;
@@ -298,24 +299,16 @@ impl Tables {
         for (index, selected) in self.selected.iter().copied().chain(hidden).enumerate() {
             match selected {
                 Selected::Flow(flow) => {
-                    match (ops.last_mut(), flow_op(layout, index, flow)) {
-                        // Rate and source, side by side, are told by the same fields.
-                        (
-                            Some(Op::Sampling {
-                                source: none @ None,
-                                ..
-                            }),
-                            Some(Op::Sampling {
-                                rate: None, source, ..
-                            }),
-                        ) => *none = source,
-                        (_, None) => unfilled.push((index, flow)),
-                        (_, op) => ops.extend(op),
+                    let op = flow_op(layout, index, flow);
+                    if op.is_none() {
+                        unfilled.push((index, flow));
                     }
+                    ops.extend(op);
                 }
                 Selected::Element(element) => ops.extend(element_op(layout, index, element)),
             }
         }
+        ops.extend(sampling_op(layout, &unfilled));
         ops.extend(list_op(layout, &unfilled));
         ops
     }

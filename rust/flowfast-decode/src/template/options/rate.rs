@@ -87,13 +87,11 @@ impl RateFields {
             .or_else(probability)
             .or_else(|| systematic(self.time))
     }
-}
 
-impl RateFields {
     /// The same as its column has it.
     pub(crate) fn whole_rate(&self, tile: &Tile<'_>, record: usize) -> Option<u32> {
         if let (None, Some(one_in)) = (self.algorithm, self.one_in) {
-            // Nearly all, and every sample of sFlow.
+            // Nearly all, and every sample of sFlow. FF-SMP-04: 0 or 1 is unsampled.
             let rate = be_uint(tile.field(record, one_in)).0.max(1);
             return Some(u32::try_from(rate).unwrap_or(u32::MAX));
         }
