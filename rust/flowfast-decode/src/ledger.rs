@@ -84,12 +84,12 @@ counts! {
     datagrams_decoded,
     records_received,
     records_decoded,
-    /// Biflows that became two rows, of which the second is one of `records_decoded` too.
-    biflows_split,
-    records_absorbed,
-    records_queued,
     /// Decoded, and not handed over yet.
     records_pending,
+    records_queued,
+    records_absorbed,
+    /// Biflows that became two rows, of which the second is one of `records_decoded` too.
+    biflows_split,
     sets_undecodable,
     sets_recovered,
     /// Of no template in time, and in the journal.

@@ -109,7 +109,7 @@ impl Decoder {
                 },
                 templates: domain.templates.len(),
                 last_seen_ns: domain.last_seen_ns,
-                clock_ahead_ms: domain.clock_ahead_ms(),
+                clock_ahead_ms: domain.clock_ahead_ms,
                 sampling_source: domain.sampling_source(),
                 sets_waiting: domain.waiting.len(),
                 templates_redefined: domain.templates_redefined,

@@ -82,7 +82,7 @@ impl Decoder {
             Some(domain) => {
                 domain.records += count;
                 domain.hear(context, plan.tells_rate);
-                self.ledger.hear(domain)
+                self.ledger.of(domain)
             }
             None => NOBODY,
         };

@@ -51,6 +51,9 @@ impl Decoder {
         mut template_ids: Vec<u16>,
         now_ns: i64,
     ) {
+        if self.waiting_octets == 0 {
+            return; // of whichever domain: for most messages
+        }
         let domain = self.domains.get(domain_index);
         if domain.is_none_or(|domain| domain.waiting.is_empty()) {
             return;

@@ -94,15 +94,16 @@ impl Tally {
 
 /// Messages with one sequence.
 #[derive(Clone, Debug, Default)]
+#[repr(C)] // in front, what a message touches that is what was to come
 struct Stream {
-    tracker: SequenceTracker,
-    /// Before the message that is being decoded.
-    arrived: Volume,
-    statistics: Statistics,
     /// When its last message was received.
     heard_ns: i64,
+    /// Before the message that is being decoded.
+    arrived: Volume,
     /// Its last message was received by an earlier process.
     is_recalled: bool,
+    tracker: SequenceTracker,
+    statistics: Statistics,
 }
 
 impl Stream {
@@ -166,45 +167,65 @@ impl Stream {
 #[derive(Clone, Debug, Default)]
 #[repr(C)] // in front, what a message touches that is what was to come
 pub(crate) struct Streams {
-    /// All messages as one stream.
-    whole: Stream,
+    /// Once there are two sessions.
+    apart: Option<Box<Apart>>,
     /// The first session that was heard of.
     first: Option<Session>,
-    /// Each session as a stream, once there are two.
-    sessions: BySession<Stream>,
+    /// All messages as one stream.
+    whole: Stream,
     of_whole: Tally,
-    of_sessions: Tally,
     /// What has been told of loss: it is not taken back.
     told: Tally,
+}
+
+/// Each session as a stream.
+#[derive(Clone, Debug, Default)]
+struct Apart {
+    sessions: BySession<Stream>,
+    tally: Tally,
+}
+
+impl Apart {
+    fn stream(&mut self, session: Session) -> &mut Stream {
+        self.sessions.get_or_insert_with(session, || {
+            // Nothing led up to its first message: as good as a break.
+            self.tally.breaks += 1;
+            Stream::default()
+        })
+    }
 }
 
 impl Streams {
     /// Whether an exporter counts messages, against the standard.
     pub(crate) fn counts_messages(&self) -> bool {
-        self.whole.tracker.counts_messages()
-            || self.is_by_session()
-                && (self.sessions.values()).any(|stream| stream.tracker.counts_messages())
+        let counts_messages = |stream: &Stream| stream.tracker.counts_messages();
+        let told = self.apart.as_ref();
+        let told = told.filter(|apart| apart.tally <= self.of_whole);
+        counts_messages(&self.whole)
+            || told.is_some_and(|apart| apart.sessions.values().any(counts_messages))
     }
 
     /// Takes in a message: what its number says, and what is new in what the exporter says of itself.
     pub(crate) fn observe(&mut self, session: Session, message: SequencedMessage<'_>) -> News {
         let first = *self.first.get_or_insert(session);
-        if self.sessions.is_empty() && session != first {
-            (self.sessions).get_or_insert_with(first, || self.whole.clone());
-            self.of_sessions = self.of_whole;
+        if session != first && self.apart.is_none() {
+            let apart = self.apart.get_or_insert_default();
+            let whole = || self.whole.clone();
+            apart.sessions.get_or_insert_with(first, whole);
+            apart.tally = self.of_whole;
         }
         let (mut event, mut report) = (self.whole.follow(&message), self.whole.compare(&message));
-        if self.sessions.is_empty() && event.0 == SequenceEvent::InOrder && report.is_none() {
+        if self.apart.is_none() && event.0 == SequenceEvent::InOrder && report.is_none() {
             return News::default();
         }
         self.of_whole.add(event);
         let mut tally = self.of_whole;
-        if !self.sessions.is_empty() {
-            let stream = self.of_session(session);
+        if let Some(apart) = &mut self.apart {
+            let stream = apart.stream(session);
             let (own_event, own_report) = (stream.follow(&message), stream.compare(&message));
-            self.of_sessions.add(own_event);
-            if self.is_by_session() {
-                (event, report, tally) = (own_event, own_report, self.of_sessions);
+            apart.tally.add(own_event);
+            if apart.tally <= self.of_whole {
+                (event, report, tally) = (own_event, own_report, apart.tally);
             }
         }
         let (event, _) = event;
@@ -224,7 +245,7 @@ impl Streams {
     /// Where its sequences are, each with when its last message was received.
     pub(crate) fn positions(&self) -> impl Iterator<Item = (Whose, Position, i64)> {
         let whole = std::iter::once((Whose::All, &self.whole));
-        let sessions = self.sessions.iter();
+        let sessions = (self.apart.iter()).flat_map(|apart| apart.sessions.iter());
         let sessions = sessions.map(|(session, stream)| (Whose::Session(*session), stream));
         whole.chain(sessions).filter_map(|(whose, stream)| {
             Some((whose, stream.tracker.position()?, stream.heard_ns))
@@ -242,7 +263,10 @@ impl Streams {
         self.first.get_or_insert(session);
         let stream = match whose {
             Whose::All => &mut self.whole,
-            Whose::Session(session) => self.sessions.get_or_insert_with(session, Stream::default),
+            Whose::Session(session) => {
+                let apart = self.apart.get_or_insert_default();
+                apart.sessions.get_or_insert_with(session, Stream::default)
+            }
         };
         if stream.tracker.position().is_none() || stream.heard_ns <= heard_ns {
             stream.tracker = SequenceTracker::at(position);
@@ -253,21 +277,10 @@ impl Streams {
     /// Flow Records of earlier messages that had to wait for their template.
     pub(crate) fn add_recovered(&mut self, session: Session, records: u64) {
         self.whole.arrived.records += records;
-        if let Some(stream) = self.sessions.get_mut(session) {
+        let apart = self.apart.as_mut();
+        if let Some(stream) = apart.and_then(|apart| apart.sessions.get_mut(session)) {
             stream.arrived.records += records;
         }
-    }
-
-    fn is_by_session(&self) -> bool {
-        !self.sessions.is_empty() && self.of_sessions <= self.of_whole
-    }
-
-    fn of_session(&mut self, session: Session) -> &mut Stream {
-        self.sessions.get_or_insert_with(session, || {
-            // Nothing led up to its first message: as good as a break.
-            self.of_sessions.breaks += 1;
-            Stream::default()
-        })
     }
 }
 
@@ -333,6 +346,9 @@ mod tests {
         for n in 0..1000 {
             observe(&mut streams, n, 1000 * u32::from(n));
         }
-        assert_eq!(streams.sessions.values().count(), MAX_SESSIONS);
+        assert_eq!(
+            streams.apart.unwrap().sessions.values().count(),
+            MAX_SESSIONS
+        );
     }
 }

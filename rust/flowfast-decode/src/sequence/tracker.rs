@@ -181,13 +181,14 @@ pub(crate) struct Position {
 
 /// Follows one sequence.
 #[derive(Clone, Debug)]
+#[repr(C)] // in front, what a message touches that is what was to come
 pub(crate) struct SequenceTracker {
+    uptime_ms: Option<u32>,
     previous: Option<Message>,
     /// As far as is known; messages that tell the ways apart narrow it down.
     counting: Counting,
-    suspicion: Option<Suspicion>,
-    uptime_ms: Option<u32>,
     late_in_a_row: u8,
+    suspicion: Option<Suspicion>,
     /// From here on everything has come, but for `gaps`.
     known_from: Option<u32>,
     /// Lost so far, newest last.

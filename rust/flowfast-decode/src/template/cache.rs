@@ -1,6 +1,5 @@
 //! Which template an Observation Domain uses (RFC 7011 section 8, RFC 3954 section 7).
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::limits::Limits;
@@ -17,8 +16,12 @@ pub(crate) struct Session {
 /// Sessions of one address remembered, per template id and for their options data; exporters whose source port changes make many.
 pub(crate) const MAX_SESSIONS: usize = 64;
 
-/// A template as one session defined it.
+/// Templates of one domain that can be told by their places.
+const MAX_TEMPLATES: usize = 1 << 16;
+
+/// A template as one session defined it: a cache line, for there may be many more than caches hold.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct SessionTemplate {
     pub(crate) session: Session,
     pub(crate) plan: PlanId,
@@ -38,33 +41,6 @@ impl SessionTemplate {
     /// What is most neglected is forgotten first: a template is heard of by itself and by its data sets.
     fn neglect(&self, now_ns: i64) -> f64 {
         neglect(self.defined_ns, self.refreshed_ns.max(self.used_ns), now_ns)
-    }
-}
-
-/// One template id, as the sessions of an address define it.
-#[derive(Debug, Default)]
-struct Definitions {
-    /// Most are from one session.
-    sessions: Vec<SessionTemplate>,
-    /// All sessions define it alike.
-    alike: bool,
-}
-
-impl Definitions {
-    /// Where the template of a data set is: its own session's, else the one that all sessions of the address agree on.
-    fn find(&self, session: Session, now_ns: i64, limits: &Limits) -> Result<usize, Lookup> {
-        let own = (self.sessions.iter()).position(|known| known.session == session);
-        let newest = || {
-            (0..self.sessions.len())
-                .max_by_key(|&i| self.sessions[i].refreshed_ns)
-                .filter(|_| self.alike)
-        };
-        let found = own.or_else(newest).ok_or(Lookup::Ambiguous)?;
-        let age_ns = now_ns.saturating_sub(self.sessions[found].refreshed_ns);
-        if limits.template_lifetime_ns > 0 && age_ns > limits.template_lifetime_ns {
-            return Err(Lookup::Expired);
-        }
-        Ok(found)
     }
 }
 
@@ -100,14 +76,17 @@ pub(crate) enum Stored {
 
 /// The templates of one Observation Domain, of all sessions of its address.
 #[derive(Debug, Default)]
+#[repr(C)] // at the end, what every data set touches
 pub(crate) struct TemplateCache {
-    /// Most have a few: they are found in one node of the tree.
-    by_id: BTreeMap<u16, Definitions>,
-    count: usize,
-    /// What they count as.
-    fields: usize,
     /// Sessions that have defined templates of their own, and the address of ours that each sends to, if it is known.
     defining: Vec<(Session, Option<IpAddr>)>,
+    /// Places of templates that are gone.
+    free: Vec<u16>,
+    /// What all templates count as.
+    fields: usize,
+    known: Vec<SessionTemplate>,
+    /// The id of each template, in ascending order, and its place in `known`.
+    by_id: Vec<(u16, u16)>,
 }
 
 impl TemplateCache {
@@ -124,7 +103,60 @@ impl TemplateCache {
 
     /// Templates known, over all sessions.
     pub(crate) fn len(&self) -> usize {
-        self.count
+        self.by_id.len()
+    }
+
+    /// The places of the templates of one id, a session each: most are from one session.
+    fn places(&self, template_id: u16) -> impl Iterator<Item = usize> + Clone {
+        let start = self.by_id.partition_point(|&(id, _)| id < template_id);
+        let of_id = self.by_id[start..].iter();
+        of_id
+            .take_while(move |&&(id, _)| id == template_id)
+            .map(|&(_, place)| usize::from(place))
+    }
+
+    /// Where the template that a session has defined itself is.
+    fn own(&self, session: Session, template_id: u16) -> Option<usize> {
+        let mut places = self.places(template_id);
+        places.find(|&place| self.known[place].session == session)
+    }
+
+    /// Where the template that all sessions of the address agree on is, as it was refreshed last.
+    fn common(&self, template_id: u16) -> Result<usize, Lookup> {
+        let places = self.places(template_id);
+        let newest = (places.clone()).max_by_key(|&place| self.known[place].refreshed_ns);
+        let newest = newest.ok_or(Lookup::Missing)?;
+        let is_newest = |place: usize| self.known[place].plan == self.known[newest].plan;
+        match places.into_iter().all(is_newest) {
+            true => Ok(newest),
+            false => Err(Lookup::Ambiguous),
+        }
+    }
+
+    /// Where the template of an id is that gives way to one of another session, if there is room for no more.
+    fn oldest_of_too_many(&self, template_id: u16) -> Option<usize> {
+        let places = self.places(template_id);
+        let oldest = (places.clone()).min_by_key(|&place| self.known[place].refreshed_ns);
+        oldest.filter(|_| places.count() >= MAX_SESSIONS)
+    }
+
+    /// Where the template of a data set is: its own session's, else the one that all sessions of the address agree on.
+    fn find(
+        &self,
+        session: Session,
+        template_id: u16,
+        now_ns: i64,
+        limits: &Limits,
+    ) -> Result<usize, Lookup> {
+        let found = match self.own(session, template_id) {
+            Some(own) => own,
+            None => self.common(template_id)?,
+        };
+        let age_ns = now_ns.saturating_sub(self.known[found].refreshed_ns);
+        if limits.template_lifetime_ns > 0 && age_ns > limits.template_lifetime_ns {
+            return Err(Lookup::Expired);
+        }
+        Ok(found)
     }
 
     /// The template of a data set.
@@ -135,11 +167,8 @@ impl TemplateCache {
         now_ns: i64,
         limits: &Limits,
     ) -> Lookup {
-        let Some(definitions) = self.by_id.get(&template_id) else {
-            return Lookup::Missing;
-        };
-        match definitions.find(session, now_ns, limits) {
-            Ok(found) => Lookup::Found(definitions.sessions[found].plan),
+        match self.find(session, template_id, now_ns, limits) {
+            Ok(found) => Lookup::Found(self.known[found].plan),
             Err(why) => why,
         }
     }
@@ -152,12 +181,9 @@ impl TemplateCache {
         now_ns: i64,
         limits: &Limits,
     ) -> Lookup {
-        let Some(definitions) = self.by_id.get_mut(&template_id) else {
-            return Lookup::Missing;
-        };
-        match definitions.find(session, now_ns, limits) {
+        match self.find(session, template_id, now_ns, limits) {
             Ok(found) => {
-                let template = &mut definitions.sessions[found];
+                let template = &mut self.known[found];
                 template.sets += 1;
                 template.used_ns = now_ns;
                 Lookup::Found(template.plan)
@@ -177,12 +203,7 @@ impl TemplateCache {
         limits: &Limits,
         evicted: &mut Vec<PlanId>,
     ) -> Stored {
-        if let Some(definitions) = self.by_id.get_mut(&template_id)
-            && let Some(known) = definitions
-                .sessions
-                .iter_mut()
-                .find(|known| known.session == session)
-        {
+        if let Some(known) = self.own_mut(session, template_id) {
             known.refreshed_ns = now_ns;
             let before = std::mem::replace(&mut known.plan, plan);
             if before == plan {
@@ -191,14 +212,13 @@ impl TemplateCache {
             (known.flow_keys, known.defined_ns) = (0, now_ns);
             self.fields -= std::mem::replace(&mut known.fields, fields);
             self.fields += fields;
-            definitions.compare();
             return Stored::Redefined(before);
         }
         // Before the new one is among them: it would be as good as any other of its age.
-        if self.count >= limits.templates_per_domain {
+        if self.len() >= limits.templates_per_domain.min(MAX_TEMPLATES) {
             self.evict(now_ns, evicted);
         }
-        while self.count > 0 && self.fields + fields > limits.template_fields_per_domain {
+        while self.len() > 0 && self.fields + fields > limits.template_fields_per_domain {
             self.evict(now_ns, evicted);
         }
         if !self.is_defining(session) {
@@ -208,18 +228,8 @@ impl TemplateCache {
             self.defining.reserve_exact(1);
             self.defining.push((session, None));
         }
-        let definitions = self.by_id.entry(template_id).or_default();
-        if definitions.sessions.len() >= MAX_SESSIONS
-            && let Some(oldest) = (0..definitions.sessions.len())
-                .min_by_key(|&i| definitions.sessions[i].refreshed_ns)
-        {
-            let gone = definitions.sessions.swap_remove(oldest);
-            evicted.push(gone.plan);
-            self.count -= 1;
-            self.fields -= gone.fields;
-        }
-        definitions.sessions.reserve_exact(1); // most are from one session
-        definitions.sessions.push(SessionTemplate {
+        self.fields += fields;
+        let new = SessionTemplate {
             session,
             plan,
             fields,
@@ -228,10 +238,23 @@ impl TemplateCache {
             refreshed_ns: now_ns,
             sets: 0,
             used_ns: 0,
-        });
-        definitions.compare();
-        self.count += 1;
-        self.fields += fields;
+        };
+        match self.oldest_of_too_many(template_id) {
+            Some(oldest) => {
+                let gone = std::mem::replace(&mut self.known[oldest], new);
+                evicted.push(gone.plan);
+                self.fields -= gone.fields;
+            }
+            None => {
+                let place = self.free.pop().unwrap_or_else(|| {
+                    self.known.push(new);
+                    (self.known.len() - 1) as u16
+                });
+                self.known[usize::from(place)] = new;
+                let after = self.by_id.partition_point(|&(id, _)| id <= template_id);
+                self.by_id.insert(after, (template_id, place));
+            }
+        }
         Stored::New
     }
 
@@ -256,24 +279,17 @@ impl TemplateCache {
         now_ns: i64,
         evicted: &mut Vec<PlanId>,
     ) {
-        let before = evicted.len();
-        self.by_id.retain(|_, definitions| {
-            let sessions = definitions.sessions.len();
-            definitions.sessions.retain(|known| {
-                let goes = *count > 0 && known.neglect(now_ns) >= horizon;
-                if goes {
-                    *count -= 1;
-                    self.fields -= known.fields;
-                    evicted.push(known.plan);
-                }
-                !goes
-            });
-            if definitions.sessions.len() < sessions {
-                definitions.compare();
+        self.by_id.retain(|&(_, place)| {
+            let known = &self.known[usize::from(place)];
+            let goes = *count > 0 && known.neglect(now_ns) >= horizon;
+            if goes {
+                *count -= 1;
+                self.fields -= known.fields;
+                self.free.push(place);
+                evicted.push(known.plan);
             }
-            !definitions.sessions.is_empty()
+            !goes
         });
-        self.count -= evicted.len() - before;
     }
 
     /// Notes where a session that has defined templates sends them.
@@ -305,9 +321,8 @@ impl TemplateCache {
         session: Session,
         template_id: u16,
     ) -> Option<&mut SessionTemplate> {
-        let definitions = self.by_id.get_mut(&template_id)?;
-        let mut sessions = definitions.sessions.iter_mut();
-        sessions.find(|known| known.session == session)
+        let own = self.own(session, template_id)?;
+        Some(&mut self.known[own])
     }
 
     /// Whether a session has defined this template itself, and it may still be used.
@@ -318,37 +333,19 @@ impl TemplateCache {
         now_ns: i64,
         limits: &Limits,
     ) -> bool {
-        let is_defined = self.by_id.get(&template_id).is_some_and(|definitions| {
-            let mut sessions = definitions.sessions.iter();
-            sessions.any(|known| known.session == session)
-        });
-        is_defined && self.lookup(session, template_id, now_ns, limits) != Lookup::Expired
+        self.own(session, template_id).is_some()
+            && self.lookup(session, template_id, now_ns, limits) != Lookup::Expired
     }
 
     /// Every template with its id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &SessionTemplate)> {
-        self.by_id.iter().flat_map(|(&template_id, definitions)| {
-            definitions
-                .sessions
-                .iter()
-                .map(move |known| (template_id, known))
-        })
+        let known = |place: u16| &self.known[usize::from(place)];
+        (self.by_id.iter()).map(move |&(template_id, place)| (template_id, known(place)))
     }
 
     /// All plans that its templates refer to.
     pub(super) fn plans(&self) -> impl Iterator<Item = PlanId> + '_ {
-        self.by_id
-            .values()
-            .flat_map(|definitions| definitions.sessions.iter().map(|known| known.plan))
-    }
-}
-
-impl Definitions {
-    fn compare(&mut self) {
-        self.alike = self
-            .sessions
-            .windows(2)
-            .all(|pair| pair[0].plan == pair[1].plan);
+        self.iter().map(|(_, known)| known.plan)
     }
 }
 

@@ -80,17 +80,20 @@ impl WaitingSet {
 /// Elements in no registry that are noted of a domain: beyond them, what is unknown is counted and not named (FF-RB-04).
 const MAX_UNKNOWN_ELEMENTS: usize = 64;
 
-/// Everything known of one Observation Domain. It is laid out as it stands here, with what every message touches in front: there may be
-/// many more of them than caches hold.
+/// Everything known of one Observation Domain. It is laid out as it stands here, in cache lines: what every message touches is in the
+/// first and, together, from the end of `templates` to the beginning of `streams`, for there may be many more domains than caches hold.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Domain {
+    pub(crate) key: DomainKey,
     pub(crate) account: Place,
     pub(crate) last_seen_ns: i64,
     pub(crate) datagrams: u64,
     pub(crate) records: u64,
-    /// When its latest message that says it was sent, milliseconds, and when it was received, nanoseconds.
-    sent: Option<(i64, i64)>,
+    pub(crate) first_seen_ns: i64,
+    pub(crate) templates: TemplateCache,
+    /// How far its clock is ahead of ours, by its latest message that says when it was sent, milliseconds.
+    pub(crate) clock_ahead_ms: Option<i64>,
     /// Where its last message came from.
     pub(crate) source: Address,
     pub(crate) session: Session,
@@ -98,10 +101,8 @@ pub(crate) struct Domain {
     header_tells_rate: bool,
     record_tells_rate: bool,
     pub(crate) streams: Streams,
-    pub(crate) templates: TemplateCache,
     pub(crate) waiting: VecDeque<WaitingSet>,
     pub(crate) options: SessionOptions,
-    pub(crate) key: DomainKey,
     /// What taught its templates and options, for a journal.
     pub(crate) memory: Memory,
     /// Of sFlow.
@@ -115,7 +116,6 @@ pub(crate) struct Domain {
     pub(crate) missed: u64,
     pub(crate) report: ExporterReport,
     pub(crate) sample_totals: SampleTotals,
-    pub(crate) first_seen_ns: i64,
     pub(crate) templates_redefined: u64,
     pub(crate) sets_ambiguous: u64,
     /// Elements in no registry that the templates of a session have, each once (FF-IX-17).
@@ -146,7 +146,7 @@ impl Domain {
             source: key.exporter,
             session: Session::default(),
             account: Place::UNKNOWN,
-            sent: None,
+            clock_ahead_ms: None,
             header_tells_rate: false,
             record_tells_rate: false,
             templates_redefined: 0,
@@ -163,7 +163,8 @@ impl Domain {
     /// Notes what a message says beside its records, and whether these tell a sampling rate.
     pub(crate) fn hear(&mut self, context: &MessageContext, record_tells_rate: bool) {
         if let Some(export_time_ms) = context.export_time_ms {
-            self.sent = Some((export_time_ms, context.received_ns));
+            let received_ms = context.received_ns.div_euclid(1_000_000);
+            self.clock_ahead_ms = Some(export_time_ms.saturating_sub(received_ms));
         }
         self.header_tells_rate |= context.header_sampling_rate.is_some();
         self.record_tells_rate |= record_tells_rate;
@@ -187,12 +188,6 @@ impl Domain {
         (self.source, self.session) = (source, session);
     }
 
-    /// How far its clock is ahead of ours, by its latest message that says when it was sent, milliseconds.
-    pub(crate) fn clock_ahead_ms(&self) -> Option<i64> {
-        let (sent_ms, received_ns) = self.sent?;
-        Some(sent_ms.saturating_sub(received_ns.div_euclid(1_000_000)))
-    }
-
     /// Where sampling rates of its records can come from, in the words of the column `sampling_source`; the best of them.
     pub(crate) fn sampling_source(&self) -> &'static str {
         if self.record_tells_rate {
@@ -211,5 +206,23 @@ impl Domain {
     pub(crate) fn options_of(&self, session: Session) -> Option<&OptionsState> {
         self.options
             .of(session, || !self.templates.is_defining(session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+
+    #[test]
+    fn what_every_message_touches_is_in_four_cache_lines() {
+        const LINE: usize = 64;
+        let templates = 2 * size_of::<Vec<()>>(); // the end of `templates`
+        let streams = 96; // the beginning of `streams`
+        assert_eq!(offset_of!(Domain, first_seen_ns), LINE);
+        assert_eq!(offset_of!(Domain, clock_ahead_ms) - templates, 2 * LINE);
+        assert!(offset_of!(Domain, streams) + streams <= 5 * LINE);
+        assert_eq!(size_of::<Option<Domain>>() % LINE, 0);
     }
 }

@@ -13,10 +13,6 @@ impl<T> Default for BySession<T> {
 }
 
 impl<T> BySession<T> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn get(&self, session: Session) -> Option<&T> {
         let mut entries = self.0.iter();
         entries
