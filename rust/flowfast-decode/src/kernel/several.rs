@@ -146,6 +146,16 @@ pub(super) fn append_sampling(
             column.extend_constant(SAMPLING_SOURCES, told_source, records);
         }
     };
+    // Records that tell the same, of whatever messages: nearly always all of the tile.
+    let mut stretch = None;
+    let mut tell = |told, records| match &mut stretch {
+        Some((same, count)) if *same == told => *count += records,
+        _ => {
+            if let Some((before, count)) = stretch.replace((told, records)) {
+                append(before, count);
+            }
+        }
+    };
     let mut record = 0;
     for alike in around
         .runs
@@ -158,19 +168,13 @@ pub(super) fn append_sampling(
         let may_differ =
             fields.rate.is_some() || options.is_some_and(|options| options.has_several_rates());
         let step = if may_differ { 1 } else { end - record };
-        let mut told = (record..end)
-            .step_by(step.max(1))
-            .map(|record| sampling_of(tile, record, fields, context, options))
-            .peekable();
-        // Stretches that tell the same: nearly always one.
-        while let Some(same) = told.next() {
-            let mut records = step;
-            while told.next_if_eq(&same).is_some() {
-                records += step;
-            }
-            append(same, records);
+        while record < end {
+            tell(sampling_of(tile, record, fields, context, options), step);
+            record += step;
         }
-        record = end;
+    }
+    if let Some((told, count)) = stretch {
+        append(told, count);
     }
 }
 

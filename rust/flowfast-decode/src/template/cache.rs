@@ -106,6 +106,11 @@ impl TemplateCache {
         self.by_id.len()
     }
 
+    /// The lowest id of a template.
+    pub(crate) fn first_id(&self) -> Option<u16> {
+        Some(self.by_id.first()?.0)
+    }
+
     /// The places of the templates of one id, a session each: most are from one session.
     fn places(&self, template_id: u16) -> impl Iterator<Item = usize> + Clone {
         let start = self.by_id.partition_point(|&(id, _)| id < template_id);
