@@ -10,6 +10,7 @@ pub(crate) mod options;
 pub(crate) mod sessions;
 pub(crate) mod types;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::element::{ElementId, InformationElement, LearnedElement};
@@ -19,11 +20,19 @@ use options::{FieldObject, MibObject};
 pub(crate) const VARIABLE: u16 = 65535;
 
 /// One field of a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FieldSpecifier {
     pub(crate) element: ElementId,
     /// Octets in each record, or `VARIABLE`.
     pub(crate) length: u16,
+}
+
+impl Hash for FieldSpecifier {
+    /// By one word, which on the wire has room for all of it: exporters send their templates again and again.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ElementId { pen, id } = self.element;
+        state.write_u64(u64::from(pen) << 32 | u64::from(self.length) << 16 ^ u64::from(id));
+    }
 }
 
 /// What a record is about, and so which kind of table its rows go to.
