@@ -208,23 +208,20 @@ impl TemplateCache {
         limits: &Limits,
         evicted: &mut Vec<PlanId>,
     ) -> Stored {
-        if let Some(known) = self.own_mut(session, template_id) {
-            known.refreshed_ns = now_ns;
-            let before = std::mem::replace(&mut known.plan, plan);
-            if before == plan {
-                return Stored::Refreshed;
-            }
-            (known.flow_keys, known.defined_ns) = (0, now_ns);
-            self.fields -= std::mem::replace(&mut known.fields, fields);
-            self.fields += fields;
-            return Stored::Redefined(before);
+        let own = self.own_mut(session, template_id);
+        if let Some(same) = own.filter(|known| known.plan == plan) {
+            same.refreshed_ns = now_ns;
+            return Stored::Refreshed;
         }
         // Before the new one is among them: it would be as good as any other of its age.
-        if self.len() >= limits.templates_per_domain.min(MAX_TEMPLATES) {
-            self.evict(now_ns, evicted);
-        }
-        while self.len() > 0 && self.fields + fields > limits.template_fields_per_domain {
-            self.evict(now_ns, evicted);
+        self.make_room(session, template_id, fields, now_ns, limits, evicted);
+        if let Some(own) = self.own(session, template_id) {
+            let known = &mut self.known[own];
+            self.fields = self.fields - known.fields + fields;
+            let before = std::mem::replace(&mut known.plan, plan);
+            (known.fields, known.flow_keys) = (fields, 0);
+            (known.defined_ns, known.refreshed_ns) = (now_ns, now_ns);
+            return Stored::Redefined(before);
         }
         if !self.is_defining(session) {
             if self.defining.len() >= MAX_SESSIONS {
@@ -261,6 +258,29 @@ impl TemplateCache {
             }
         }
         Stored::New
+    }
+
+    /// Evicts until there is room for a template of so many fields, in place of what the session has under this id.
+    fn make_room(
+        &mut self,
+        session: Session,
+        template_id: u16,
+        fields: usize,
+        now_ns: i64,
+        limits: &Limits,
+        evicted: &mut Vec<PlanId>,
+    ) {
+        let most = limits.templates_per_domain.min(MAX_TEMPLATES);
+        while !self.by_id.is_empty() {
+            let own = self.own(session, template_id);
+            let own_fields = own.map_or(0, |own| self.known[own].fields);
+            let is_room = own.is_some() || self.len() < most;
+            let fields_after = self.fields - own_fields + fields;
+            if is_room && fields_after <= limits.template_fields_per_domain {
+                return;
+            }
+            self.evict(now_ns, evicted);
+        }
     }
 
     /// Drops the sixteenth part of the templates, those that are neglected most.
@@ -473,5 +493,51 @@ mod tests {
             cache.lookup(session(1), 1255, 1000, &limits),
             Lookup::Found(PlanId(999))
         );
+    }
+
+    #[test]
+    fn no_plan_is_forgotten_or_kept_twice() {
+        // FF-TL-09, FF-TL-14, FF-RB-04: templates that come, change and have to go, of few ids and many sessions. Each plan that was
+        // stored is in the cache once, or was given back once.
+        let limits = Limits {
+            templates_per_domain: 200,
+            template_fields_per_domain: 1000,
+            ..Limits::default()
+        };
+        let mut cache = TemplateCache::default();
+        let mut given_back = Vec::new();
+        let mut random = 1_u64;
+        let mut below = |bound: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            ((random >> 33) % bound) as u16
+        };
+        for plan in 0..20_000 {
+            let (port, template_id, fields) = (below(100), 256 + below(8), 1 + below(9));
+            let stored = cache.store(
+                session(port),
+                template_id,
+                (PlanId(plan), usize::from(fields)),
+                plan as i64,
+                &limits,
+                &mut given_back,
+            );
+            if let Stored::Redefined(before) = stored {
+                given_back.push(before);
+            }
+            let found = cache.take(session(port), template_id, plan as i64, &limits);
+            assert_eq!(found, Lookup::Found(PlanId(plan)));
+            let known: Vec<_> = cache.iter().collect();
+            assert!(known.is_sorted_by_key(|(id, _)| *id));
+            let fields: usize = known.iter().map(|(_, known)| known.fields).sum();
+            assert_eq!((cache.len(), cache.fields), (known.len(), fields));
+            assert!(known.len() <= 200 && fields <= 1000 && cache.known.len() <= 200);
+            assert_eq!(known.len() + given_back.len(), plan + 1);
+        }
+        let all = cache.plans().chain(given_back.iter().copied());
+        let mut all: Vec<_> = all.map(|plan| plan.0).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..20_000));
     }
 }
