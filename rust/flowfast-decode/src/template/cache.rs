@@ -121,6 +121,7 @@ impl TemplateCache {
     }
 
     /// Where the template that a session has defined itself is.
+    #[inline]
     fn own(&self, session: Session, template_id: u16) -> Option<usize> {
         let mut places = self.places(template_id);
         places.find(|&place| self.known[place].session == session)
@@ -146,6 +147,7 @@ impl TemplateCache {
     }
 
     /// Where the template of a data set is: its own session's, else the one that all sessions of the address agree on.
+    #[inline]
     fn find(
         &self,
         session: Session,

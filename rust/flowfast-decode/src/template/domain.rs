@@ -164,7 +164,7 @@ impl Domain {
     /// Notes what a message says beside its records, and whether these tell a sampling rate.
     pub(crate) fn hear(&mut self, context: &MessageContext, record_tells_rate: bool) {
         if let Some(export_time_ms) = context.export_time_ms {
-            let received_ms = context.received_ns.div_euclid(1_000_000);
+            let received_ms = context.received_ns / 1_000_000;
             self.clock_ahead_ms = Some(export_time_ms.saturating_sub(received_ms));
         }
         self.header_tells_rate |= context.header_sampling_rate.is_some();
