@@ -26,7 +26,8 @@ class Limits(BaseModel):
     templates: Count = Field(default=1_000_000, description="Templates of all exporters; beyond, the most neglected go.")
     templates_per_exporter: Count = Field(
         default=4096,
-        description="Templates of one exporter and Observation Domain; beyond, the most neglected go: `template_evicted`.",
+        le=1 << 16,
+        description="Templates of one exporter and Observation Domain, 65,536 at most; beyond, the most neglected go: `template_evicted`.",
     )
     template_fields: Count = Field(default=1 << 20, description="Fields of all templates that differ; beyond, the most neglected go.")
     template_fields_per_exporter: Count = Field(

@@ -1,5 +1,6 @@
 //! What comes from the Exporting Processes of one address and Observation Domain: their sequences, and how much arrived.
 
+use std::hint::black_box;
 use std::ops::AddAssign;
 
 use super::statistics::{ExporterReport, Statistics};
@@ -203,6 +204,12 @@ impl Streams {
         let told = told.filter(|apart| apart.tally <= self.of_whole);
         counts_messages(&self.whole)
             || told.is_some_and(|apart| apart.sessions.values().any(counts_messages))
+    }
+
+    /// As [`Domain::fetch`](crate::template::domain::Domain::fetch).
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        black_box(self.whole.tracker.counts_messages());
     }
 
     /// Takes in a message: what its number says, and what is new in what the exporter says of itself.

@@ -16,7 +16,7 @@ pub(crate) struct Session {
 /// Sessions of one address remembered, per template id and for their options data; exporters whose source port changes make many.
 pub(crate) const MAX_SESSIONS: usize = 64;
 
-/// Templates of one domain that can be told by their places.
+/// Templates of one domain at most, whatever the limits: places are numbers of 16 bits.
 const MAX_TEMPLATES: usize = 1 << 16;
 
 /// A template as one session defined it: a cache line, for there may be many more than caches hold.

@@ -184,12 +184,12 @@ impl Domain {
         }
     }
 
-    /// Reads of each cache line what a message will need, now that it has come: the processor waits for those that no cache holds at
-    /// once, and not for one after the other.
+    /// Reads something of each cache line that a message will need, now that it has come: so the processor waits at once for those that
+    /// no cache holds, and not for one after the other.
     #[inline]
     pub(crate) fn fetch(&self) {
-        let streams = self.streams.counts_messages();
-        black_box((self.templates.first_id(), self.clock_ahead_ms, streams));
+        black_box((self.templates.first_id(), self.session));
+        self.streams.fetch();
     }
 
     /// Notes where a message comes from.

@@ -5,7 +5,7 @@
 pub struct Limits {
     /// Observation Domains.
     pub domains: usize,
-    /// Templates of one Observation Domain, over all its sessions (FF-TL-14).
+    /// Templates of one Observation Domain, over all its sessions (FF-TL-14); 65,536 at most.
     pub templates_per_domain: usize,
     /// The same over all Observation Domains.
     pub templates: usize,
