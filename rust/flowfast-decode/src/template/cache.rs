@@ -129,11 +129,11 @@ impl TemplateCache {
 
     /// Where the template that all sessions of the address agree on is, as it was refreshed last.
     fn common(&self, template_id: u16) -> Result<usize, Lookup> {
-        let places = self.places(template_id);
+        let mut places = self.places(template_id);
         let newest = (places.clone()).max_by_key(|&place| self.known[place].refreshed_ns);
         let newest = newest.ok_or(Lookup::Missing)?;
-        let is_newest = |place: usize| self.known[place].plan == self.known[newest].plan;
-        match places.into_iter().all(is_newest) {
+        let plan = |place: usize| self.known[place].plan;
+        match places.all(|place| plan(place) == plan(newest)) {
             true => Ok(newest),
             false => Err(Lookup::Ambiguous),
         }
@@ -250,11 +250,16 @@ impl TemplateCache {
                 self.fields -= gone.fields;
             }
             None => {
-                let place = self.free.pop().unwrap_or_else(|| {
-                    self.known.push(new);
-                    (self.known.len() - 1) as u16
-                });
-                self.known[usize::from(place)] = new;
+                let place = match self.free.pop() {
+                    Some(place) => {
+                        self.known[usize::from(place)] = new;
+                        place
+                    }
+                    None => {
+                        self.known.push(new);
+                        (self.known.len() - 1) as u16
+                    }
+                };
                 let after = self.by_id.partition_point(|&(id, _)| id <= template_id);
                 self.by_id.insert(after, (template_id, place));
             }

@@ -30,8 +30,11 @@ impl Domains {
 
     #[inline]
     pub(crate) fn find(&self, key: &DomainKey) -> Option<usize> {
-        let is_it = |&index: &u32| has_key(&self.slots[index as usize], key);
-        let index = self.index.find(self.hasher.hash_one(key), is_it)?;
+        let has_key = |&index: &u32| {
+            let domain = self.get(index as usize);
+            domain.is_some_and(|domain| domain.key == *key)
+        };
+        let index = self.index.find(self.hasher.hash_one(key), has_key)?;
         Some(*index as usize)
     }
 
@@ -112,10 +115,6 @@ impl Domains {
         }
         evicted
     }
-}
-
-fn has_key(slot: &Option<Domain>, key: &DomainKey) -> bool {
-    slot.as_ref().is_some_and(|domain| domain.key == *key)
 }
 
 #[cfg(test)]
