@@ -18,6 +18,7 @@ use crate::tables::Tables;
 use crate::template::Definition;
 use crate::template::domains::Domains;
 use crate::template::limits::Limits;
+use crate::wire::template::{Form, TemplateRecord};
 
 /// A stage is transposed when it has so many octets.
 const STAGE_OCTETS: usize = 32 << 10;
@@ -98,6 +99,8 @@ impl Slot {
 #[derive(Debug)]
 struct Slot {
     definition: Arc<Definition>,
+    /// How a template record wrote its fields, if it was made of one: the last that was taken apart.
+    spelling: Option<(Form, Box<[u8]>)>,
     plan: DecodePlan,
     /// Made when a list first needs it.
     sub_template: OnceCell<Option<SubTemplate>>,
@@ -131,6 +134,24 @@ impl PlanStore {
     /// What a plan was made of.
     pub(crate) fn definition(&self, id: PlanId) -> Option<&Arc<Definition>> {
         self.slots.get(id.0)?.as_ref().map(|slot| &slot.definition)
+    }
+
+    /// Whether a record that is spelled so is what a plan was made of.
+    pub(crate) fn is_of(&self, id: PlanId, record: &TemplateRecord<'_>) -> bool {
+        let slot = self.slots.get(id.0).and_then(Option::as_ref);
+        slot.is_some_and(|slot| {
+            let (definition, spelling) = (&slot.definition, slot.spelling.as_ref());
+            (record.kind, record.scope_count) == (definition.kind, definition.scope_count)
+                && spelling.is_some_and(|(form, octets)| (*form, &**octets) == record.spelling())
+        })
+    }
+
+    /// A plan is of a record that is spelled so.
+    pub(crate) fn note_spelling(&mut self, id: PlanId, record: &TemplateRecord<'_>) {
+        if let Some(slot) = self.slots.get_mut(id.0).and_then(Option::as_mut) {
+            let (form, octets) = record.spelling();
+            slot.spelling = Some((form, octets.into()));
+        }
     }
 
     /// Refers to a plan once more.
@@ -178,6 +199,7 @@ impl PlanStore {
         let definition = Arc::new(definition);
         let slot = Slot {
             definition: definition.clone(),
+            spelling: None,
             plan,
             sub_template: OnceCell::new(),
             references: 1,

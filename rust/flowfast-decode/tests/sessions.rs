@@ -4,10 +4,14 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use arrow_array::cast::AsArray;
 use common::message::*;
 use common::*;
-use flowfast_decode::{DecodeError, SchemaKind, SetLoss, Stats, TableKind, Warning};
+use flowfast_decode::{
+    DecodeError, SchemaKind, SetLoss, Stats, TableKind, TemplateField, TemplateSummary, Warning,
+};
 
 /// The lifetime of a template that is not refreshed, by default.
 const LIFETIME_S: i64 = 1800;
@@ -105,6 +109,81 @@ fn redefinitions_take_effect_where_they_stand() {
         ];
         assert_eq!(pairs, expected);
     }
+}
+
+/// What a decoder knows of each template, by its id: whether it is options data, its scopes, its fields.
+fn known(ledger: &Ledger) -> BTreeMap<u16, (bool, u16, Vec<TemplateField>)> {
+    let templates = ledger.decoder.templates();
+    let told = |each: TemplateSummary| {
+        let fields = each.fields().collect();
+        (
+            each.template_id,
+            (each.is_options(), each.scope_count(), fields),
+        )
+    };
+    templates.into_iter().map(told).collect()
+}
+
+#[test]
+fn a_template_comes_again_only_if_every_octet_does() {
+    // FF-TL-08, FF-TL-09: known by its spelling or not, it says what it says to a decoder that has never heard of it.
+    let enterprise = Field {
+        id: 3,
+        pen: 35632,
+        length: 4,
+    };
+    let fields = [iana(8, 4), iana(1, 8), iana(82, VARIABLE)];
+    let ipfix_fields = [&fields[..], &[enterprise]].concat();
+    let ipfix = |set| ipfix(0, 1, &[set]);
+    let netflow9 = |set| netflow9(0, 1, 1, &[set]);
+    let messages = [
+        ipfix(templates(&[
+            template(256, &ipfix_fields),
+            octets_template(257),
+        ])),
+        ipfix(options_templates(&[options_template(
+            256,
+            1,
+            &ipfix_fields,
+        )])),
+        netflow9(templates9(&[template(256, &fields), octets_template(257)])),
+        netflow9(options_templates9(&[options_template9(256, 1, &fields)])),
+    ];
+    let warnings = [
+        Warning::TemplateRefused,
+        Warning::Netflow9OptionsForm,
+        Warning::Netflow9VariableLength,
+    ];
+    let (mut same, mut others) = (0, 0);
+    for message in &messages {
+        let first_set = if message[1] == 9 { 20 } else { 16 };
+        for bit in 8 * first_set..8 * message.len() {
+            let mut other = message.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            let (mut knowing, mut fresh) = (flows(), flows());
+            knowing.feed(HERE, message);
+            knowing.feed(HERE, message);
+            let before = (known(&knowing), warnings.map(|each| knowing.warnings(each)));
+            let outcome = knowing.offer(HERE, &other);
+            assert_eq!(outcome, fresh.offer(HERE, &other), "bit {bit}");
+            let expected: BTreeMap<_, _> = before
+                .0
+                .iter()
+                .chain(&known(&fresh))
+                .map(|(id, said)| (*id, said.clone()))
+                .collect();
+            assert_eq!(known(&knowing), expected, "bit {bit}");
+            for (warning, before) in warnings.into_iter().zip(before.1) {
+                assert_eq!(knowing.warnings(warning) - before, fresh.warnings(warning));
+            }
+            *(if expected == before.0 {
+                &mut same
+            } else {
+                &mut others
+            }) += 1;
+        }
+    }
+    assert!(same > 0 && others > 500, "{same} {others}");
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Decoder, Intake};
-use crate::batch::unmapped;
-use crate::error::Warning;
+use crate::batch::{MessageContext, unmapped};
+use crate::error::{DecodeError, Warning};
 use crate::plan::{DecodePlan, Layout};
 use crate::staging::{PlanId, Records};
 use crate::template::cache::{Lookup, Session, Stored};
 use crate::template::{Definition, FieldSpecifier, RecordKind};
+use crate::wire::template::TemplateRecord;
 
 /// A template, as one Transport Session defined it.
 #[derive(Clone, Debug)]
@@ -145,7 +146,34 @@ impl Decoder {
         self.fixed_plans[layout_index]
     }
 
-    /// The plan of a template, with one more reference to it; `None` if its records would have no length.
+    /// The plan of a template record, with one more reference to it; `None` if its records would have no length.
+    ///
+    /// # Errors
+    /// A field may not have its length.
+    pub(crate) fn plan_of(
+        &mut self,
+        context: &MessageContext,
+        record: &TemplateRecord<'_>,
+    ) -> Result<Option<PlanId>, DecodeError> {
+        let domain = self.domains.get(context.domain_index);
+        let known = domain.and_then(|domain| {
+            let templates = &domain.templates;
+            templates.own_plan(context.session, record.template_id)
+        });
+        if let Some(plan) = known.filter(|&plan| self.plans.is_of(plan, record)) {
+            self.plans.retain(plan);
+            return Ok(Some(plan));
+        }
+        let definition = record.definition();
+        self.check_template(context.format, &definition)?;
+        let plan = self.intern(definition);
+        if let Some(plan) = plan {
+            self.plans.note_spelling(plan, record);
+        }
+        Ok(plan)
+    }
+
+    /// The plan of a definition, with one more reference to it; `None` if its records would have no length.
     pub(crate) fn intern(&mut self, definition: Definition) -> Option<PlanId> {
         let Self {
             plans,

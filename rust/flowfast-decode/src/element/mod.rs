@@ -95,11 +95,13 @@ impl ElementId {
     /// The element of a NetFlow v9 field type (FF-V9-17: no enterprise bit; vendors' types first, then IANA).
     pub fn netflow9(field_type: u16) -> Self {
         let aliases = registry::NETFLOW9_ALIASES;
-        let id = match aliases.binary_search_by_key(&field_type, |alias| alias.0) {
-            Ok(found) => aliases[found].1,
-            Err(_) => u32::from(field_type),
-        };
-        Self::iana(id)
+        // Most types are IANA's, and not looked for: vendors' are numbered above them.
+        if field_type >= aliases[0].0
+            && let Ok(found) = aliases.binary_search_by_key(&field_type, |alias| alias.0)
+        {
+            return Self::iana(aliases[found].1);
+        }
+        Self::iana(u32::from(field_type))
     }
 
     /// The pseudo element of a NetFlow v9 scope type (RFC 3954 section 6.1).

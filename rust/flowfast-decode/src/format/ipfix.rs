@@ -6,11 +6,11 @@ use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
-use crate::template::Definition;
 use crate::template::domain::DomainKey;
-use crate::wire::ipfix::{IpfixMessage, TemplateRecord, TemplateRecords, set_id};
+use crate::wire::ipfix::{IpfixMessage, Statement, TemplateRecords, set_id};
 use crate::wire::netflow9;
 use crate::wire::set::Set;
+use crate::wire::template::TemplateRecord;
 
 pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let header = IpfixMessage::new_checked(datagram.payload)?;
@@ -47,13 +47,11 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
 fn read_set(message: &mut Message<'_>, set: &Set<'_>) -> Result<(), DecodeError> {
     match set.id {
         set_id::TEMPLATE | set_id::OPTIONS_TEMPLATE => {
-            for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
-                match record? {
-                    TemplateRecord::Definition(template_id, definition) => {
-                        message.template(set, template_id, definition)?
-                    }
+            for said in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
+                match said? {
+                    Statement::Template(template) => message.template(set, &template)?,
                     // Section 8.4: over UDP withdrawals are ignored (FF-TL-04).
-                    TemplateRecord::Withdrawal => message.warn(Warning::WithdrawalIgnored),
+                    Statement::Withdrawal => message.warn(Warning::WithdrawalIgnored),
                 }
             }
         }
@@ -74,15 +72,15 @@ fn read_unassigned(message: &mut Message<'_>, set: &Set<'_>) -> Result<(), Decod
     } else {
         Warning::Netflow9SetId
     });
-    for (template_id, definition) in templates {
-        message.template(set, template_id, definition)?;
+    for template in templates {
+        message.template(set, &template)?;
     }
     Ok(())
 }
 
 /// The templates of a set under one of v9's ids (FF-Q-04). Those of options are in v9's form or IPFIX's, whichever can be meant; none
 /// if the set is not whole in either, so that what is no template set is skipped.
-fn netflow9_templates(set: &Set<'_>) -> Vec<(u16, Definition)> {
+fn netflow9_templates<'a>(set: &Set<'a>) -> Vec<TemplateRecord<'a>> {
     let is_options = match set.id {
         netflow9::set_id::TEMPLATE => false,
         netflow9::set_id::OPTIONS_TEMPLATE => true,
@@ -90,19 +88,14 @@ fn netflow9_templates(set: &Set<'_>) -> Vec<(u16, Definition)> {
     };
     let netflow9 = || {
         netflow9::TemplateRecords::new(set.body, true)
-            .map(|record| {
-                let record = record.ok().filter(|record| !record.is_ipfix_form)?;
-                Some((record.template_id, record.definition))
-            })
+            .map(|said| Some(said.ok().filter(|said| !said.is_ipfix_form)?.template))
             .collect::<Option<Vec<_>>>()
     };
     let ipfix = || {
         TemplateRecords::new(set.body, is_options)
-            .map(|record| match record.ok()? {
-                TemplateRecord::Definition(template_id, definition) => {
-                    Some((template_id, definition))
-                }
-                TemplateRecord::Withdrawal => None,
+            .map(|said| match said.ok()? {
+                Statement::Template(template) => Some(template),
+                Statement::Withdrawal => None,
             })
             .collect()
     };

@@ -6,7 +6,6 @@ use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
 use crate::sequence::Units;
-use crate::template::VARIABLE;
 use crate::template::domain::DomainKey;
 use crate::wire::netflow9::{Netflow9Packet, TemplateRecords, set_id};
 use crate::wire::set::Set;
@@ -46,17 +45,15 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
 fn read_set(message: &mut Message<'_>, set: &Set<'_>) -> Result<(), DecodeError> {
     match set.id {
         set_id::TEMPLATE | set_id::OPTIONS_TEMPLATE => {
-            for record in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
-                let record = record?;
-                if record.is_ipfix_form {
+            for said in TemplateRecords::new(set.body, set.id == set_id::OPTIONS_TEMPLATE) {
+                let said = said?;
+                if said.is_ipfix_form {
                     message.warn(Warning::Netflow9OptionsForm);
                 }
-                let definition = record.definition;
-                let mut fields = definition.fields.iter();
-                if fields.any(|field| field.length == VARIABLE) {
+                if said.has_variable_length() {
                     message.warn(Warning::Netflow9VariableLength);
                 }
-                message.template(set, record.template_id, definition)?;
+                message.template(set, &said.template)?;
             }
         }
         set_id::MIN_DATA.. => message.data(set)?,

@@ -13,9 +13,10 @@ use crate::error::{DecodeError, Warning};
 use crate::plan::Piece;
 use crate::sequence::Volume;
 use crate::staging::{PlanId, Records};
+use crate::template::RecordKind;
 use crate::template::cache::Lookup;
-use crate::template::{Definition, RecordKind};
 use crate::wire::set::{Set, Sets};
+use crate::wire::template::TemplateRecord;
 
 /// What a message is split into; kept from one to the next, so that none allocates.
 #[derive(Debug, Default)]
@@ -168,13 +169,10 @@ impl Message<'_> {
     pub(super) fn template(
         &mut self,
         set: &Set<'_>,
-        template_id: u16,
-        definition: Definition,
+        record: &TemplateRecord<'_>,
     ) -> Result<(), DecodeError> {
-        self.decoder
-            .check_template(self.run.context.format, &definition)?;
-        let kind = definition.kind;
-        let plan = self.decoder.intern(definition);
+        let (template_id, kind) = (record.template_id, record.kind);
+        let plan = self.decoder.plan_of(&self.run.context, record)?;
         if plan.is_none() {
             self.warn(Warning::TemplateRefused);
         }

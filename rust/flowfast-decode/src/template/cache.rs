@@ -347,6 +347,12 @@ impl TemplateCache {
         }
     }
 
+    /// The plan of the template that a session has defined itself.
+    pub(crate) fn own_plan(&self, session: Session, template_id: u16) -> Option<PlanId> {
+        let own = self.own(session, template_id)?;
+        Some(self.known[own].plan)
+    }
+
     /// A template that a session has defined itself.
     pub(crate) fn own_mut(
         &mut self,

@@ -1,10 +1,11 @@
 //! IPFIX (RFC 7011 section 3): message header, template and options template sets.
 
 use super::set::Sets;
+use super::template::{Form, TemplateRecord};
 use crate::bytes::{be16, be32};
 use crate::element::ElementId;
 use crate::error::DecodeError;
-use crate::template::{Definition, FieldSpecifier, RecordKind};
+use crate::template::{FieldSpecifier, RecordKind};
 
 /// Set ids (RFC 7011 section 3.3.2).
 pub(crate) mod set_id {
@@ -14,7 +15,7 @@ pub(crate) mod set_id {
 }
 
 /// The bit of an element id that announces an enterprise number (RFC 7011 section 3.2).
-pub(crate) const ENTERPRISE_BIT: u16 = 0x8000;
+const ENTERPRISE_BIT: u16 = 0x8000;
 
 mod offset {
     pub(super) const LENGTH: usize = 2;
@@ -73,11 +74,28 @@ impl<'a> IpfixMessage<'a> {
     }
 }
 
+/// A field specifier (section 3.2), and what follows it; `None` if it is not whole.
+#[inline]
+pub(super) fn split_specifier(octets: &[u8]) -> Option<(FieldSpecifier, &[u8])> {
+    let (specifier, mut rest) = octets.split_at_checked(4)?;
+    let (id, length) = (be16(specifier, 0), be16(specifier, 2));
+    let mut pen = 0;
+    if id & ENTERPRISE_BIT != 0 {
+        let (number, behind) = rest.split_at_checked(4)?;
+        (pen, rest) = (be32(number, 0), behind);
+    }
+    let element = ElementId {
+        pen,
+        id: u32::from(id & !ENTERPRISE_BIT),
+    };
+    Some((FieldSpecifier { element, length }, rest))
+}
+
 /// What a template record says.
 #[derive(Debug)]
-pub(crate) enum TemplateRecord {
+pub(crate) enum Statement<'a> {
     /// Records with this id look so.
-    Definition(u16, Definition),
+    Template(TemplateRecord<'a>),
     /// The id (2 and 3: every id) is used no more (RFC 7011 section 8.1).
     Withdrawal,
 }
@@ -98,7 +116,7 @@ impl<'a> TemplateRecords<'a> {
         }
     }
 
-    fn parse(&mut self, bytes: &'a [u8]) -> Result<TemplateRecord, DecodeError> {
+    fn parse(&mut self, bytes: &'a [u8]) -> Result<Statement<'a>, DecodeError> {
         let (template_id, field_count) = (be16(bytes, 0), be16(bytes, 2));
         let withdraw_all = if self.is_options {
             set_id::OPTIONS_TEMPLATE
@@ -110,57 +128,39 @@ impl<'a> TemplateRecords<'a> {
         }
         if field_count == 0 {
             self.rest = &bytes[4..];
-            return Ok(TemplateRecord::Withdrawal);
+            return Ok(Statement::Withdrawal);
         }
-        let mut at = 4;
+        let mut specifiers = &bytes[4..];
         let mut scope_count = 0;
+        let mut kind = RecordKind::Data;
         if self.is_options {
-            scope_count = be16(bytes.get(4..6).ok_or(DecodeError::TemplateOverrun)?, 0);
-            at = 6;
+            let (count, rest) = specifiers
+                .split_at_checked(2)
+                .ok_or(DecodeError::TemplateOverrun)?;
+            (scope_count, specifiers, kind) = (be16(count, 0), rest, RecordKind::Options);
             // FF-IX-13.
             if scope_count == 0 || scope_count > field_count {
                 return Err(DecodeError::ScopeCount);
             }
         }
-        // No more specifiers than there are octets: nothing is allocated on the word of the wire.
-        let mut fields = Vec::with_capacity(usize::from(field_count).min(bytes.len() / 4));
+        let mut rest = specifiers;
         for _ in 0..field_count {
-            let specifier = bytes.get(at..at + 4).ok_or(DecodeError::TemplateOverrun)?;
-            let (id, length) = (be16(specifier, 0), be16(specifier, 2));
-            at += 4;
-            let mut pen = 0;
-            if id & ENTERPRISE_BIT != 0 {
-                pen = be32(
-                    bytes.get(at..at + 4).ok_or(DecodeError::TemplateOverrun)?,
-                    0,
-                );
-                at += 4;
-            }
-            let element = ElementId {
-                pen,
-                id: u32::from(id & !ENTERPRISE_BIT),
-            };
-            fields.push(FieldSpecifier { element, length });
+            let (_, behind) = split_specifier(rest).ok_or(DecodeError::TemplateOverrun)?;
+            rest = behind;
         }
-        self.rest = &bytes[at..];
-        let definition = Definition {
-            fields: fields.into(),
+        self.rest = rest;
+        Ok(Statement::Template(TemplateRecord {
+            template_id,
+            kind,
             scope_count,
-            kind: if self.is_options {
-                RecordKind::Options
-            } else {
-                RecordKind::Data
-            },
-            icmp_in_port: false,
-            learned: Box::default(),
-            objects: Box::default(),
-        };
-        Ok(TemplateRecord::Definition(template_id, definition))
+            form: Form::Ipfix,
+            specifiers: &specifiers[..specifiers.len() - rest.len()],
+        }))
     }
 }
 
-impl Iterator for TemplateRecords<'_> {
-    type Item = Result<TemplateRecord, DecodeError>;
+impl<'a> Iterator for TemplateRecords<'a> {
+    type Item = Result<Statement<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let bytes = std::mem::take(&mut self.rest);
@@ -200,13 +200,14 @@ mod tests {
     fn enterprise_numbers_follow_their_specifier() {
         // RFC 7011 section 3.2.
         let body = [1, 0, 0, 2, 0x80, 7, 0, 2, 0, 0, 3, 0xe7, 0, 4, 0, 1];
-        let Some(Ok(TemplateRecord::Definition(256, definition))) =
-            TemplateRecords::new(&body, false).next()
+        let Some(Ok(Statement::Template(record))) = TemplateRecords::new(&body, false).next()
         else {
             panic!()
         };
-        assert_eq!(definition.fields[0].element, ElementId { pen: 999, id: 7 });
-        assert_eq!(definition.fields[1].element, ElementId::iana(4));
+        let elements: Vec<_> = record.fields().map(|field| field.element).collect();
+        let enterprise = ElementId { pen: 999, id: 7 };
+        assert_eq!(record.template_id, 256);
+        assert_eq!(elements, [enterprise, ElementId::iana(4)]);
     }
 
     #[test]
@@ -228,14 +229,8 @@ mod tests {
     fn withdrawals_have_no_scope_count() {
         // RFC 7011 section 8.1; FF-IX-14.
         let mut records = TemplateRecords::new(&[1, 0, 0, 0, 0, 3, 0, 0], true);
-        assert!(matches!(
-            records.next(),
-            Some(Ok(TemplateRecord::Withdrawal))
-        ));
-        assert!(matches!(
-            records.next(),
-            Some(Ok(TemplateRecord::Withdrawal))
-        ));
+        assert!(matches!(records.next(), Some(Ok(Statement::Withdrawal))));
+        assert!(matches!(records.next(), Some(Ok(Statement::Withdrawal))));
         assert!(records.next().is_none());
         assert!(matches!(
             TemplateRecords::new(&[0, 2, 0, 0], true).next(),

@@ -1,6 +1,6 @@
 //! Structured data (RFC 6313 section 4.5): lists as fields of a record.
 
-use super::ipfix::ENTERPRISE_BIT;
+use super::ipfix::split_specifier;
 use crate::bytes::{be16, be32};
 use crate::element::ElementId;
 use crate::plan::Piece;
@@ -31,21 +31,12 @@ pub(crate) struct BasicList<'a> {
 impl<'a> BasicList<'a> {
     /// `None` if it ends within its header.
     pub(crate) fn parse(octets: &'a [u8]) -> Option<Self> {
-        let (&[semantic, id_high, id_low, length_high, length_low], mut values) =
-            octets.split_first_chunk()?;
-        let id = u16::from_be_bytes([id_high, id_low]);
-        let mut pen = 0;
-        if id & ENTERPRISE_BIT != 0 {
-            let (number, rest) = values.split_first_chunk::<4>()?;
-            (pen, values) = (u32::from_be_bytes(*number), rest);
-        }
+        let (&semantic, field) = octets.split_first()?;
+        let (field, values) = split_specifier(field)?;
         Some(Self {
             semantic,
-            element: ElementId {
-                pen,
-                id: u32::from(id & !ENTERPRISE_BIT),
-            },
-            value_length: u16::from_be_bytes([length_high, length_low]),
+            element: field.element,
+            value_length: field.length,
             values,
         })
     }

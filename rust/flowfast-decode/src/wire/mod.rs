@@ -12,3 +12,4 @@ pub(crate) mod netflow9;
 pub(crate) mod packet;
 pub(crate) mod set;
 pub(crate) mod sflow;
+pub(crate) mod template;

@@ -1,10 +1,11 @@
 //! NetFlow v9 (RFC 3954): packet header, template and options template FlowSets.
 
 use super::set::Sets;
+use super::template::{Form, TemplateRecord};
 use crate::bytes::{be16, be32};
 use crate::element::ElementId;
 use crate::error::DecodeError;
-use crate::template::{Definition, FieldSpecifier, RecordKind};
+use crate::template::{FieldSpecifier, RecordKind, VARIABLE};
 
 /// FlowSet ids (RFC 3954 sections 5.2 and 6.1).
 pub(crate) mod set_id {
@@ -68,14 +69,34 @@ impl<'a> Netflow9Packet<'a> {
     }
 }
 
-/// One record of a template FlowSet or options template FlowSet.
+/// A field of a template, or of an options template's scope (sections 5.2 and 6.1), and what follows it; `None` if it is not whole.
+#[inline]
+pub(super) fn split_specifier(octets: &[u8], is_scope: bool) -> Option<(FieldSpecifier, &[u8])> {
+    let (specifier, rest) = octets.split_at_checked(4)?;
+    let (number, length) = (be16(specifier, 0), be16(specifier, 2));
+    let element = match is_scope {
+        true => ElementId::netflow9_scope(number),
+        false => ElementId::netflow9(number),
+    };
+    Some((FieldSpecifier { element, length }, rest))
+}
+
+/// What a template record says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TemplateRecord {
-    pub(crate) template_id: u16,
-    /// It may be empty: the caller refuses it (FF-V9-13).
-    pub(crate) definition: Definition,
+pub(crate) struct Statement<'a> {
+    /// It may have no fields: the caller refuses it (FF-V9-13).
+    pub(crate) template: TemplateRecord<'a>,
     /// An options template that counts fields, as IPFIX does, where v9 has lengths (FF-Q-04).
     pub(crate) is_ipfix_form: bool,
+}
+
+impl Statement<'_> {
+    /// Whether the length of a field is IPFIX's for one that varies.
+    pub(crate) fn has_variable_length(&self) -> bool {
+        let (_, specifiers) = self.template.spelling();
+        let mut specifiers = specifiers.chunks_exact(4);
+        specifiers.any(|specifier| be16(specifier, 2) == VARIABLE)
+    }
 }
 
 /// Template records of a template FlowSet (RFC 3954 section 5.2) or options template FlowSet (section 6.1).
@@ -94,7 +115,7 @@ impl<'a> TemplateRecords<'a> {
         }
     }
 
-    fn parse(&mut self, bytes: &'a [u8]) -> Result<TemplateRecord, DecodeError> {
+    fn parse(&mut self, bytes: &'a [u8]) -> Result<Statement<'a>, DecodeError> {
         let template_id = be16(bytes, 0);
         if template_id < set_id::MIN_DATA {
             return Err(DecodeError::TemplateId);
@@ -107,39 +128,23 @@ impl<'a> TemplateRecords<'a> {
                 ..OptionsHead::default()
             }
         };
-        let scope_count = head.scope_count;
         let header_len = if self.is_options { 6 } else { 4 };
         let specifiers = bytes
             .get(header_len..header_len + 4 * head.field_count)
             .ok_or(DecodeError::TemplateOverrun)?;
         self.rest = &bytes[header_len + specifiers.len()..];
-        let fields = specifiers
-            .chunks_exact(4)
-            .enumerate()
-            .map(|(index, specifier)| FieldSpecifier {
-                element: if index < usize::from(scope_count) {
-                    ElementId::netflow9_scope(be16(specifier, 0))
+        Ok(Statement {
+            template: TemplateRecord {
+                template_id,
+                kind: if self.is_options {
+                    RecordKind::Options
                 } else {
-                    ElementId::netflow9(be16(specifier, 0))
+                    RecordKind::Data
                 },
-                length: be16(specifier, 2),
-            })
-            .collect();
-        let definition = Definition {
-            fields,
-            scope_count,
-            kind: if self.is_options {
-                RecordKind::Options
-            } else {
-                RecordKind::Data
+                scope_count: head.scope_count,
+                form: Form::Netflow9,
+                specifiers,
             },
-            icmp_in_port: false,
-            learned: Box::default(),
-            objects: Box::default(),
-        };
-        Ok(TemplateRecord {
-            template_id,
-            definition,
             is_ipfix_form: head.is_ipfix_form,
         })
     }
@@ -190,8 +195,8 @@ impl OptionsHead {
     }
 }
 
-impl Iterator for TemplateRecords<'_> {
-    type Item = Result<TemplateRecord, DecodeError>;
+impl<'a> Iterator for TemplateRecords<'a> {
+    type Item = Result<Statement<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let bytes = std::mem::take(&mut self.rest);
@@ -211,7 +216,9 @@ mod tests {
     fn template_records_until_padding() {
         let body = [1, 0, 0, 1, 0, 8, 0, 4, 1, 1, 0, 1, 0, 4, 0, 1, 0, 0, 0, 0];
         let ids: Vec<_> = TemplateRecords::new(&body, false)
-            .map(|r| r.map(|record| (record.template_id, record.definition.fields.len())))
+            .map(|said| {
+                said.map(|said| (said.template.template_id, said.template.fields().count()))
+            })
             .collect();
         assert_eq!(ids, [Ok((256, 1)), Ok((257, 1))]);
     }
@@ -220,17 +227,17 @@ mod tests {
     fn options_template_scopes_come_first() {
         // RFC 3954 section 6.1: option_scope_length and option_length are octets. FF-V9-11.
         let body = [1, 0, 0, 4, 0, 8, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
-        let record = TemplateRecords::new(&body, true).next().unwrap().unwrap();
-        let definition = record.definition;
+        let said = TemplateRecords::new(&body, true).next().unwrap().unwrap();
+        let definition = said.template.definition();
         assert_eq!(
             (
-                record.template_id,
+                said.template.template_id,
                 definition.scope_count,
                 definition.min_record_len()
             ),
             (256, 1, 9)
         );
-        assert!(!record.is_ipfix_form);
+        assert!(!said.is_ipfix_form);
         assert_eq!(definition.fields[0].element, ElementId::netflow9_scope(1));
     }
 
@@ -239,21 +246,19 @@ mod tests {
         // FF-Q-04: three fields, one of them scope; as lengths they are no multiples of four.
         let body = [1, 0, 0, 3, 0, 1, 0, 1, 0, 4, 0, 48, 0, 1, 0, 50, 0, 4, 0, 0];
         let mut records = TemplateRecords::new(&body, true);
-        let record = records.next().unwrap().unwrap();
+        let said = records.next().unwrap().unwrap();
+        let definition = said.template.definition();
         assert_eq!(
-            (
-                record.definition.scope_count,
-                record.definition.min_record_len()
-            ),
+            (definition.scope_count, definition.min_record_len()),
             (1, 9)
         );
-        assert!(record.is_ipfix_form && records.next().is_none());
+        assert!(said.is_ipfix_form && records.next().is_none());
         // Lengths that could be counts are lengths.
         let body = [1, 0, 0, 4, 0, 4, 0, 1, 0, 4, 0, 48, 0, 1];
         let mut records = TemplateRecords::new(&body, true);
-        let record = records.next().unwrap().unwrap();
-        assert_eq!(record.definition.fields.len(), 2);
-        assert!(!record.is_ipfix_form);
+        let said = records.next().unwrap().unwrap();
+        assert_eq!(said.template.fields().count(), 2);
+        assert!(!said.is_ipfix_form);
     }
 
     #[test]
