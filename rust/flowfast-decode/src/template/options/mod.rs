@@ -28,9 +28,13 @@ pub(crate) use report::ReportKey;
 pub(crate) use report::{Report, Total};
 pub(crate) use state::OptionsState;
 
-/// What each session of an address has taught about one Observation Domain.
+/// What each session of an address has taught about one Observation Domain. It is asked of every message, so that nothing was taught is
+/// told by one word.
 #[derive(Debug, Default)]
-pub(crate) struct SessionOptions {
+pub(crate) struct SessionOptions(Option<Box<Taught>>);
+
+#[derive(Debug, Default)]
+struct Taught {
     sessions: BySession<OptionsState>,
     /// All sessions have taught the same.
     alike: bool,
@@ -55,28 +59,40 @@ impl SessionOptions {
         session: Session,
         may_borrow: impl Fn() -> bool,
     ) -> Option<&OptionsState> {
-        let other = || (self.sessions.values().next()).filter(|_| self.alike && may_borrow());
-        self.sessions.get(session).or_else(other)
+        let Taught {
+            sessions, alike, ..
+        } = &**self.0.as_ref()?;
+        let other = || (sessions.values().next()).filter(|_| *alike && may_borrow());
+        sessions.get(session).or_else(other)
+    }
+
+    fn states(&self) -> impl Iterator<Item = &OptionsState> {
+        self.0.iter().flat_map(|taught| taught.sessions.values())
+    }
+
+    fn of_session(&self, session: Session) -> Option<&OptionsState> {
+        self.0.as_ref()?.sessions.get(session)
     }
 
     /// Whether any session has taught a sampling rate.
     pub(super) fn tell_rates(&self) -> bool {
-        self.sessions.values().any(OptionsState::has_rates)
+        self.states().any(OptionsState::has_rates)
     }
 
     /// Whether common properties have come, or others of an id, since this was last asked.
     pub(crate) fn take_new_properties(&mut self) -> bool {
-        std::mem::take(&mut self.new_properties)
+        let taught = self.0.as_mut();
+        taught.is_some_and(|taught| std::mem::take(&mut taught.new_properties))
     }
 
     /// Octets that all of it takes, about.
     pub(crate) fn octets(&self) -> usize {
-        self.sessions.values().map(OptionsState::octets).sum()
+        self.states().map(OptionsState::octets).sum()
     }
 
     /// Octets that what a session taught takes, about.
     pub(crate) fn octets_of(&self, session: Session) -> usize {
-        self.sessions.get(session).map_or(0, OptionsState::octets)
+        self.of_session(session).map_or(0, OptionsState::octets)
     }
 
     /// What `learn` would do. `room`: octets that a session may take.
@@ -89,7 +105,7 @@ impl SessionOptions {
         room: usize,
     ) -> Outcome {
         let nothing = OptionsState::default();
-        let state = self.sessions.get(context.session).unwrap_or(&nothing);
+        let state = self.of_session(context.session).unwrap_or(&nothing);
         let mut outcome = Outcome::default();
         fields.each_fact(subject, tile, context.domain, |fact| {
             match state.effect(&fact, room) {
@@ -110,38 +126,44 @@ impl SessionOptions {
         tile: &Tile<'_>,
         room: usize,
     ) -> Outcome {
-        let state = (self.sessions).get_or_insert_with(context.session, OptionsState::default);
+        let taught = self.0.get_or_insert_default();
+        let state = (taught.sessions).get_or_insert_with(context.session, OptionsState::default);
         let mut outcome = Outcome::default();
         fields.each_fact(subject, tile, context.domain, |fact| {
             match state.effect(&fact, room) {
                 Effect::None => {}
                 Effect::Change => {
-                    state.take(&fact, &self.hasher);
-                    self.new_properties |= matches!(fact, Fact::Properties(..));
+                    state.take(&fact, &taught.hasher);
+                    taught.new_properties |= matches!(fact, Fact::Properties(..));
                     outcome.changes = true;
                 }
                 Effect::Refusal => outcome.refused += 1,
             }
         });
-        self.compare();
+        taught.compare();
         outcome
     }
 
     /// A session gave a template id to something else: what it said of the fields does not hold any more. Returns the octets that
     /// took.
     pub(crate) fn forget_objects(&mut self, session: Session, template_id: u16) -> usize {
-        let Some(state) = self.sessions.get_mut(session) else {
+        let Some(taught) = &mut self.0 else {
+            return 0;
+        };
+        let Some(state) = taught.sessions.get_mut(session) else {
             return 0;
         };
         let before = state.octets();
-        state.forget_objects(template_id, &self.hasher);
+        state.forget_objects(template_id, &taught.hasher);
         let freed = before - state.octets();
         if freed > 0 {
-            self.compare();
+            taught.compare();
         }
         freed
     }
+}
 
+impl Taught {
     fn compare(&mut self) {
         let (states, others) = (self.sessions.values(), self.sessions.values().skip(1));
         self.alike = states.zip(others).all(|(one, other)| one.is_like(other));
