@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use flowfast_collector::BATCH_ROWS;
 use flowfast_collector::bench::Load;
-use flowfast_decode::{Decoder, DecoderOptions, Kernel};
+use flowfast_decode::{Decoder, DecoderOptions, EXPECTED_AHEAD, Kernel};
 use mimalloc::MiMalloc;
 
 /// That of the Python module.
@@ -32,7 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut decoder = Decoder::new(&options)?;
     let mut flushed = 0;
     for _ in 0..passes.parse()? {
+        let mut later = load.datagrams().skip(EXPECTED_AHEAD);
         for datagram in load.datagrams() {
+            if let Some(later) = later.next() {
+                decoder.expect(&later);
+            }
             let decoded = decoder.decode(&datagram);
             decoded.map_err(|why| format!("{why:?}"))?;
             if decoder.stats().records_decoded - flushed >= BATCH_ROWS as u64 {

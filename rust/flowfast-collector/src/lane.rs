@@ -246,6 +246,12 @@ impl Lane {
         }
     }
 
+    /// As [`Decoder::expect`].
+    pub(crate) fn expect(&mut self, datagram: &Datagram<'_>) {
+        // A panic is counted when the datagram is decoded.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.decoder.expect(datagram)));
+    }
+
     /// Decodes one datagram. Its time must have been given to [`Self::advance`].
     pub(crate) fn datagram(&mut self, datagram: &Datagram<'_>) {
         self.given += 1;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flowfast_decode::{Datagram, DecodeError};
+use flowfast_decode::{Datagram, DecodeError, EXPECTED_AHEAD};
 
 use crate::lane::Lane;
-use crate::net::recv::{Receiver, Reception};
+use crate::net::recv::{Receiver, Reception, Train};
 use crate::queue::Control;
 
 /// Pause after an error of the socket, so that a lasting one does not take a core.
@@ -92,7 +92,14 @@ impl Worker {
         match received {
             Ok(receptions) if receptions.len() == 0 => self.lane.idle(),
             Ok(receptions) => {
-                for reception in receptions {
+                let receptions: Vec<_> = receptions.collect();
+                for (index, reception) in receptions.iter().enumerate() {
+                    if let Some(Reception::Train(later)) = receptions.get(index + EXPECTED_AHEAD)
+                        && let Some(payload) = later.datagrams().next()
+                    {
+                        let datagram = datagram(later, payload, self.local_port, now_ns);
+                        self.lane.expect(&datagram);
+                    }
                     octets += take(
                         &mut self.lane,
                         self.format,
@@ -125,20 +132,14 @@ fn take(
     format: ListenFormat,
     local_port: u16,
     now_ns: i64,
-    reception: Reception<'_>,
+    reception: &Reception<'_>,
 ) -> usize {
     lane.own.trains_received += 1;
     match reception {
         Reception::Train(train) => {
             lane.sent_to(train.local_address);
             for payload in train.datagrams() {
-                let datagram = Datagram {
-                    exporter: train.exporter,
-                    exporter_port: train.exporter_port,
-                    local_port,
-                    received_ns: now_ns,
-                    payload,
-                };
+                let datagram = datagram(train, payload, local_port, now_ns);
                 if format.takes(payload) {
                     lane.datagram(&datagram);
                 } else {
@@ -148,10 +149,26 @@ fn take(
             lane.settle(now_ns);
             train.octets().max(1)
         }
-        Reception::Truncated { datagrams, octets } => {
+        &Reception::Truncated { datagrams, octets } => {
             lane.discard_truncated(datagrams, octets as u64);
             octets.max(1)
         }
+    }
+}
+
+/// A datagram of a train.
+fn datagram<'a>(
+    train: &Train<'_>,
+    payload: &'a [u8],
+    local_port: u16,
+    received_ns: i64,
+) -> Datagram<'a> {
+    Datagram {
+        exporter: train.exporter,
+        exporter_port: train.exporter_port,
+        local_port,
+        received_ns,
+        payload,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::batch::{FormatCode, TableBatch, TableKind, mapped, unmapped};
 use crate::column::Address;
 use crate::convert::timestamp;
 use crate::error::{DecodeError, RecordLoss, SetLoss};
+use crate::prefetch::prefetch;
 use crate::schema::with_semantic;
 use crate::template::domain::{Domain, DomainKey};
 use crate::template::neglect::{most_neglected, neglect};
@@ -268,6 +269,14 @@ impl Ledger {
             domain.account = Place { account, closed };
         }
         domain.account.account
+    }
+
+    /// Asks for the account of a domain.
+    pub(crate) fn prefetch(&self, domain: &Domain) {
+        self.accounts
+            .get(domain.account.account)
+            .into_iter()
+            .for_each(prefetch);
     }
 
     /// The account of a domain that was heard of.

@@ -27,6 +27,7 @@ mod format;
 mod kernel;
 mod ledger;
 mod plan;
+mod prefetch;
 mod schema;
 mod sequence;
 mod staging;
@@ -38,8 +39,8 @@ mod wire;
 pub use admission::{AdmissionOptions, Network, NetworkError};
 pub use batch::{TableBatch, TableKind};
 pub use decoder::{
-    Datagram, Decoder, DecoderOptions, ExporterSummary, KeptMessage, PlanSummary, PlanUser,
-    TemplateField, TemplateSummary,
+    Datagram, Decoder, DecoderOptions, EXPECTED_AHEAD, ExporterSummary, KeptMessage, PlanSummary,
+    PlanUser, TemplateField, TemplateSummary,
 };
 pub use element::{AbstractDataType, ElementId, InformationElement};
 pub use error::{DecodeError, OptionsError, RecordLoss, SetLoss, Warning};

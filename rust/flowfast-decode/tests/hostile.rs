@@ -7,7 +7,9 @@ mod common;
 use common::message::*;
 use common::random::Random;
 use common::*;
-use flowfast_decode::{DecodeError, DecoderOptions, Limits, SchemaKind, Warning};
+use flowfast_decode::{
+    DecodeError, Decoder, DecoderOptions, EXPECTED_AHEAD, Limits, SchemaKind, Warning,
+};
 
 const LENIENT: [bool; 2] = [false, true];
 
@@ -110,6 +112,61 @@ fn every_octet_of_every_vector_replaced_lenient() {
     // FF-RB-01, FF-RB-02, FF-IX-03.
     for schema in BOTH {
         feed_variants(schema, true, |original| mutations(original, telling_others));
+    }
+}
+
+#[test]
+fn what_is_expected_changes_nothing() {
+    // Datagrams that come as they were expected, ones that never come, and none; of exporters that are forgotten and come again.
+    let datagrams = all_datagrams();
+    let options = with_limits(
+        SchemaKind::Flows,
+        Limits {
+            domains: 24,
+            ..Limits::default()
+        },
+    );
+    let outcome = |ahead: Option<usize>| {
+        let mut decoder = Decoder::new(&options).unwrap();
+        let mut random = Random(7);
+        let session: Vec<_> = (0..20_000)
+            .map(|_| {
+                (
+                    HERE.exporter(1 + random.below(40) as u32),
+                    random.below(datagrams.len()),
+                )
+            })
+            .collect();
+        let mut batches = Vec::new();
+        for (index, (from, which)) in session.iter().enumerate() {
+            if let Some(ahead) = ahead
+                && let Some((from, which)) = session.get(index + ahead)
+            {
+                decoder.expect(&from.datagram(&datagrams[*which]));
+            }
+            let _ = decoder.decode(&from.datagram(&datagrams[*which]));
+            if index % 1000 == 999 {
+                batches.extend(decoder.flush());
+            }
+        }
+        batches.extend(decoder.finish());
+        let batches: Vec<_> = batches
+            .into_iter()
+            .map(|each| (each.table, each.batch))
+            .collect();
+        (batches, format!("{:?}", decoder.stats()))
+    };
+    let expected = outcome(None);
+    assert!(
+        expected
+            .0
+            .iter()
+            .map(|(_, batch)| batch.num_rows())
+            .sum::<usize>()
+            > 10_000
+    );
+    for ahead in [0, EXPECTED_AHEAD, 777] {
+        assert!(outcome(Some(ahead)) == expected, "{ahead} ahead");
     }
 }
 

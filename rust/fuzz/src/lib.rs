@@ -74,13 +74,15 @@ impl Fuzzed {
 
     /// Decodes one datagram and checks the equations that hold at any time.
     pub fn feed(&mut self, exporter: u32, exporter_port: u16, received_ns: i64, payload: &[u8]) {
-        let _ = self.decoder.decode(&Datagram {
+        let datagram = Datagram {
             exporter: IpAddr::V4(Ipv4Addr::from(exporter)),
             exporter_port,
             local_port: 4739,
             received_ns,
             payload,
-        });
+        };
+        self.decoder.expect(&datagram);
+        let _ = self.decoder.decode(&datagram);
         self.check(self.decoder.pending_rows() as u64);
         assert!(self.decoder.exporter_count() <= LIMITS.domains);
         assert!(self.decoder.stats().set_octets_waiting <= LIMITS.waiting_octets as u64);

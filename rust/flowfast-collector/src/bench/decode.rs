@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use flowfast_decode::{Decoder, DecoderOptions, Kernel, OptionsError};
+use flowfast_decode::{Decoder, DecoderOptions, EXPECTED_AHEAD, Kernel, OptionsError};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::load::Load;
@@ -123,7 +123,11 @@ impl Pass {
     /// Decodes all datagrams of the load; full batches are forgotten.
     fn run(&mut self, load: &Load) {
         let start = cpu_time();
+        let mut later = load.datagrams().skip(EXPECTED_AHEAD);
         for datagram in load.datagrams() {
+            if let Some(later) = later.next() {
+                self.decoder.expect(&later);
+            }
             // A fault is a record that is missing in the end.
             let _ = self.decoder.decode(&datagram);
             if self.records() - self.before - self.rows >= BATCH_ROWS as u64 {

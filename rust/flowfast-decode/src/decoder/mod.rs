@@ -1,5 +1,6 @@
 //! The decoder: one worker's whole state, fed with datagrams, emptied of batches.
 
+mod ahead;
 mod derived;
 mod exporters;
 mod kept;
@@ -36,10 +37,12 @@ use crate::template::limits::Limits;
 use crate::template::options::Report;
 use crate::template::types::LearnedTypes;
 
+use ahead::Ahead;
 use objects::ObjectPlans;
 use properties::PropertyReader;
 use sections::SectionReader;
 
+pub use ahead::EXPECTED_AHEAD;
 pub use exporters::ExporterSummary;
 pub use kept::KeptMessage;
 pub use plans::{PlanSummary, PlanUser};
@@ -134,6 +137,7 @@ pub struct Decoder {
     admission: Admission,
     /// The domain that the current datagram is from, once its header has told.
     heard: Option<usize>,
+    ahead: Ahead,
     lenient: bool,
     strict_lengths: bool,
     journaled: bool,
@@ -192,6 +196,7 @@ impl Decoder {
             ledger: Ledger::new(options.limits.accounts),
             admission: Admission::new(options.admission.clone(), options.limits.domains),
             heard: None,
+            ahead: Ahead::default(),
             lenient: options.lenient,
             strict_lengths: options.strict_lengths,
             journaled: options.journaled,

@@ -1,6 +1,6 @@
 //! NetFlow v1, v5, v6, v7 and v8: constant templates.
 
-use super::sent_ms;
+use super::{Announced, sent_ms};
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::element::ElementId;
@@ -33,11 +33,7 @@ pub(crate) fn definitions() -> impl Iterator<Item = Definition> {
 pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let packet = FixedPacket::new_checked(datagram.payload)?;
     let engine = packet.engine().map(u32::from);
-    let key = DomainKey {
-        exporter: mapped(datagram.exporter),
-        format: code(packet.layout),
-        domain: engine.unwrap_or(0) | u32::from(packet.layout.method) << 16,
-    };
+    let key = key(datagram, &packet);
     let run = Run {
         records: packet.count(),
         context: MessageContext {
@@ -72,6 +68,23 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
     let units = Units::new(run.records as u32);
     decoder.end_message(&run.context, Some(units), arrived);
     Ok(())
+}
+
+fn key(datagram: &Datagram<'_>, packet: &FixedPacket<'_>) -> DomainKey {
+    let engine = packet.engine().map_or(0, u32::from);
+    DomainKey {
+        exporter: mapped(datagram.exporter),
+        format: code(packet.layout),
+        domain: engine | u32::from(packet.layout.method) << 16,
+    }
+}
+
+pub(super) fn announce(datagram: &Datagram<'_>) -> Option<Announced> {
+    let packet = FixedPacket::new_checked(datagram.payload).ok()?;
+    Some(Announced {
+        key: key(datagram, &packet),
+        set_id: None,
+    })
 }
 
 /// Which of them the records of a domain have; `None` if its format has no constant templates.

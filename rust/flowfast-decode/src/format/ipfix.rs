@@ -1,7 +1,7 @@
 //! IPFIX (RFC 7011) over UDP.
 
-use super::sent_ms;
 use super::templated::{self, Message};
+use super::{Announced, sent_ms};
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
@@ -14,17 +14,12 @@ use crate::wire::template::TemplateRecord;
 
 pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let header = IpfixMessage::new_checked(datagram.payload)?;
-    let domain = header.observation_domain_id();
-    let key = DomainKey {
-        exporter: mapped(datagram.exporter),
-        format: FormatCode::Ipfix,
-        domain,
-    };
+    let key = key(datagram, &header);
     let sent_ms = sent_ms(i64::from(header.export_time()) * 1000, datagram.received_ns);
     let mut run = Run {
         records: 0,
         context: MessageContext {
-            domain: Some(domain),
+            domain: Some(key.domain),
             sequence: Some(header.sequence()),
             export_time_ms: Some(sent_ms),
             ..decoder.hear(datagram, key)
@@ -42,6 +37,19 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
     let arrived = counts.volume(datagram.payload.len() - header.trailing_octets());
     decoder.end_message(&run.context, units, arrived);
     Ok(())
+}
+
+fn key(datagram: &Datagram<'_>, header: &IpfixMessage<'_>) -> DomainKey {
+    DomainKey {
+        exporter: mapped(datagram.exporter),
+        format: FormatCode::Ipfix,
+        domain: header.observation_domain_id(),
+    }
+}
+
+pub(super) fn announce(datagram: &Datagram<'_>) -> Option<Announced> {
+    let header = IpfixMessage::new_checked(datagram.payload).ok()?;
+    Some(Announced::new(key(datagram, &header), header.sets()))
 }
 
 fn read_set(message: &mut Message<'_>, set: &Set<'_>) -> Result<(), DecodeError> {

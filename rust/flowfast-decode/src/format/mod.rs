@@ -9,6 +9,8 @@ mod templated;
 
 use crate::decoder::{Datagram, Decoder};
 use crate::error::DecodeError;
+use crate::template::domain::DomainKey;
+use crate::wire::set::Sets;
 
 pub(crate) use fixed::{definitions as fixed_definitions, layout_index as fixed_layout_index};
 pub(crate) use sflow::SampleReader;
@@ -24,6 +26,36 @@ pub(crate) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
         10 => ipfix::decode(decoder, datagram),
         0 => sflow::decode(decoder, datagram),
         _ => Err(DecodeError::UnknownVersion),
+    }
+}
+
+/// What the header of a datagram tells of what decoding it will need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announced {
+    /// Whose message it is.
+    pub(crate) key: DomainKey,
+    /// Of its first set, if its format has some.
+    pub(crate) set_id: Option<u16>,
+}
+
+impl Announced {
+    fn new(key: DomainKey, mut sets: Sets<'_>) -> Self {
+        let first = sets.next().and_then(Result::ok);
+        Self {
+            key,
+            set_id: first.map(|set| set.id),
+        }
+    }
+}
+
+/// What a datagram announces, if it seems to be one that can be decoded.
+pub(crate) fn announce(datagram: &Datagram<'_>) -> Option<Announced> {
+    match u16::from_be_bytes(*datagram.payload.first_chunk()?) {
+        1 | 5..=8 => fixed::announce(datagram),
+        9 => netflow9::announce(datagram),
+        10 => ipfix::announce(datagram),
+        0 => sflow::announce(datagram),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! NetFlow v9 (RFC 3954).
 
-use super::sent_ms;
 use super::templated::{self, Message};
+use super::{Announced, sent_ms};
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::error::{DecodeError, Warning};
@@ -12,17 +12,12 @@ use crate::wire::set::Set;
 
 pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let packet = Netflow9Packet::new_checked(datagram.payload)?;
-    let domain = packet.source_id();
-    let key = DomainKey {
-        exporter: mapped(datagram.exporter),
-        format: FormatCode::Netflow9,
-        domain,
-    };
+    let key = key(datagram, &packet);
     let sent_ms = sent_ms(i64::from(packet.unix_secs()) * 1000, datagram.received_ns);
     let mut run = Run {
         records: 0,
         context: MessageContext {
-            domain: Some(domain),
+            domain: Some(key.domain),
             sequence: Some(packet.sequence()),
             export_time_ms: Some(sent_ms),
             uptime_ms: Some(packet.sys_uptime_ms()),
@@ -40,6 +35,19 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
     decoder.observe_clock(&run.context);
     decoder.end_message(&run.context, Some(Units::new(1)), arrived);
     Ok(())
+}
+
+fn key(datagram: &Datagram<'_>, packet: &Netflow9Packet<'_>) -> DomainKey {
+    DomainKey {
+        exporter: mapped(datagram.exporter),
+        format: FormatCode::Netflow9,
+        domain: packet.source_id(),
+    }
+}
+
+pub(super) fn announce(datagram: &Datagram<'_>) -> Option<Announced> {
+    let packet = Netflow9Packet::new_checked(datagram.payload).ok()?;
+    Some(Announced::new(key(datagram, &packet), packet.sets()))
 }
 
 fn read_set(message: &mut Message<'_>, set: &Set<'_>) -> Result<(), DecodeError> {

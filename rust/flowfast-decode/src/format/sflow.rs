@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
+use super::Announced;
 use crate::batch::{FormatCode, MessageContext, Run, mapped};
 use crate::decoder::{Datagram, Decoder};
 use crate::element::ElementId;
@@ -37,6 +38,27 @@ pub(crate) struct SampleReader {
 
 type Plans = HashMap<Box<[Field]>, PlanId, RandomState>;
 
+fn key(datagram: &Datagram<'_>, header: &SflowDatagram<'_>) -> DomainKey {
+    DomainKey {
+        // FF-SF-04.
+        exporter: mapped(header.agent().unwrap_or(datagram.exporter)),
+        format: match header.version() {
+            Version::V2 => FormatCode::Sflow2,
+            Version::V4 => FormatCode::Sflow4,
+            Version::V5 => FormatCode::Sflow5,
+        },
+        domain: header.sub_agent().unwrap_or(0),
+    }
+}
+
+pub(super) fn announce(datagram: &Datagram<'_>) -> Option<Announced> {
+    let header = SflowDatagram::new_checked(datagram.payload).ok()?;
+    Some(Announced {
+        key: key(datagram, &header),
+        set_id: None,
+    })
+}
+
 /// Neighbouring samples of one plan.
 #[derive(Debug)]
 struct Span {
@@ -48,17 +70,7 @@ struct Span {
 
 pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(), DecodeError> {
     let header = SflowDatagram::new_checked(datagram.payload)?;
-    let format = match header.version() {
-        Version::V2 => FormatCode::Sflow2,
-        Version::V4 => FormatCode::Sflow4,
-        Version::V5 => FormatCode::Sflow5,
-    };
-    let key = DomainKey {
-        // FF-SF-04.
-        exporter: mapped(header.agent().unwrap_or(datagram.exporter)),
-        format,
-        domain: header.sub_agent().unwrap_or(0),
-    };
+    let key = key(datagram, &header);
     let context = MessageContext {
         domain: header.sub_agent(),
         source: mapped(datagram.exporter),

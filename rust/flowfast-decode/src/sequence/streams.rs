@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 use super::statistics::{ExporterReport, Statistics};
 use super::tracker::{MAX_PLAUSIBLE_LOSS, Position, SequenceEvent, SequenceTracker, Units};
+use crate::prefetch::prefetch;
 use crate::template::cache::Session;
 use crate::template::options::Report;
 use crate::template::sessions::BySession;
@@ -204,6 +205,16 @@ impl Streams {
         let told = told.filter(|apart| apart.tally <= self.of_whole);
         counts_messages(&self.whole)
             || told.is_some_and(|apart| apart.sessions.values().any(counts_messages))
+    }
+
+    /// As [`Domain::prefetch`](crate::template::domain::Domain::prefetch).
+    pub(crate) fn prefetch(&self) {
+        prefetch(&self.whole.tracker);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tracker_address(&self) -> usize {
+        (&raw const self.whole.tracker).addr()
     }
 
     /// As [`Domain::fetch`](crate::template::domain::Domain::fetch).

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::limits::Limits;
 use super::neglect::{most_neglected, neglect};
+use crate::prefetch::prefetch;
 use crate::staging::PlanId;
 
 /// The two ports of a Transport Session; its addresses are the exporter's and ours.
@@ -122,11 +123,23 @@ impl TemplateCache {
             .map(|&(_, place)| usize::from(place))
     }
 
+    /// Asks for a template that is where most are, and the next, which may be its sister for IPv6.
+    pub(crate) fn prefetch(&self, template_id: u16) {
+        let guess = self.guess(template_id);
+        let sisters = self.known.iter().skip(guess).take(2);
+        sisters.for_each(prefetch);
+    }
+
+    /// Most exporters number their templates one after the other.
+    fn guess(&self, template_id: u16) -> usize {
+        usize::from(template_id.wrapping_sub(self.first_id))
+    }
+
     /// Where the template that a session has defined itself is.
     #[inline]
     fn own(&self, session: Session, template_id: u16) -> Option<usize> {
-        // Most exporters number their templates one after the other: then no list need be looked at, which may be in no cache.
-        let guess = usize::from(template_id.wrapping_sub(self.first_id));
+        // Then the list of ids need not be looked at, which may be in no cache.
+        let guess = self.guess(template_id);
         let guessed = self.known.get(guess);
         if guessed.is_some_and(|known| (known.session, known.template_id) == (session, template_id))
         {

@@ -13,6 +13,7 @@ use crate::batch::{FormatCode, MessageContext, Run};
 use crate::column::Address;
 use crate::element::ElementId;
 use crate::ledger::Place;
+use crate::prefetch::prefetch;
 use crate::sequence::{ExporterReport, SampleSequences, SampleTotals, Streams};
 use crate::staging::PlanId;
 
@@ -100,6 +101,8 @@ pub(crate) struct Domain {
     /// Rates in headers and in records.
     header_tells_rate: bool,
     record_tells_rate: bool,
+    /// It is none: its place is free.
+    pub(super) is_gone: bool,
     pub(crate) options: SessionOptions,
     pub(crate) streams: Streams,
     pub(crate) waiting: VecDeque<WaitingSet>,
@@ -150,9 +153,23 @@ impl Domain {
             clock_ahead_ms: None,
             header_tells_rate: false,
             record_tells_rate: false,
+            is_gone: false,
             templates_redefined: 0,
             sets_ambiguous: 0,
             unknown_elements: Vec::new(),
+        }
+    }
+
+    /// What stands where no domain is.
+    pub(super) fn gone() -> Self {
+        let key = DomainKey {
+            exporter: Address::default(),
+            format: FormatCode::Netflow1,
+            domain: 0,
+        };
+        Self {
+            is_gone: true,
+            ..Self::new(key)
         }
     }
 
@@ -182,6 +199,14 @@ impl Domain {
                 self.unknown_elements.push(unknown);
             }
         }
+    }
+
+    /// Asks for each cache line that a message will need, and reads none.
+    pub(super) fn prefetch(&self) {
+        prefetch(&self.key);
+        prefetch(&self.templates.first_id);
+        prefetch(&self.session);
+        self.streams.prefetch();
     }
 
     /// Reads something of each cache line that a message will need, now that it has come: so the processor waits at once for those that
@@ -232,6 +257,12 @@ mod tests {
         assert_eq!(templates, LINE);
         assert!(templates + offset_of!(TemplateCache, first_id) >= 2 * LINE);
         assert_eq!(offset_of!(Domain, streams) + streams, 5 * LINE);
-        assert_eq!(size_of::<Option<Domain>>() % LINE, 0);
+        let line = |offset| offset / LINE;
+        assert_eq!(line(offset_of!(Domain, key)), 0);
+        assert_eq!(line(templates + offset_of!(TemplateCache, first_id)), 2);
+        assert_eq!(line(offset_of!(Domain, session)), 3);
+        let domain = Domain::gone();
+        let base = (&raw const domain).addr();
+        assert_eq!(line(domain.streams.tracker_address() - base), 4);
     }
 }

@@ -15,17 +15,20 @@ pub(crate) struct Domains {
     /// By the hashes of their keys, which are not here but in the domains: that is a cache line less for each message.
     index: HashTable<u32>,
     hasher: RandomState,
-    slots: Vec<Option<Domain>>,
+    /// No options, so that where a part of a domain is can be told without reading any other.
+    slots: Vec<Domain>,
     free: Vec<usize>,
 }
 
 impl Domains {
     pub(crate) fn get(&self, index: usize) -> Option<&Domain> {
-        self.slots.get(index)?.as_ref()
+        let slot = self.slots.get(index)?;
+        (!slot.is_gone).then_some(slot)
     }
 
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Domain> {
-        self.slots.get_mut(index)?.as_mut()
+        let slot = self.slots.get_mut(index)?;
+        (!slot.is_gone).then_some(slot)
     }
 
     #[inline]
@@ -38,36 +41,43 @@ impl Domains {
         Some(*index as usize)
     }
 
+    /// Asks for what a message of a domain will need first, and tells which domain that seems to be.
+    pub(crate) fn prefetch(&self, key: &DomainKey) -> Option<usize> {
+        // To compare keys would be to wait for what is only to be asked for: of most hashes there is one.
+        let index = *self.index.find(self.hasher.hash_one(key), |_| true)? as usize;
+        self.slots.get(index)?.prefetch();
+        Some(index)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Domain)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter_map(|(index, domain)| Some((index, domain.as_ref()?)))
+        let slots = self.slots.iter().enumerate();
+        slots.filter(|(_, slot)| !slot.is_gone)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Domain)> {
-        self.slots
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(index, domain)| Some((index, domain.as_mut()?)))
+        let slots = self.slots.iter_mut().enumerate();
+        slots.filter(|(_, slot)| !slot.is_gone)
     }
 
     /// Adds a domain that is not there yet.
     pub(crate) fn insert(&mut self, key: DomainKey) -> usize {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        self.slots[index] = Some(Domain::new(key));
-        let slots = &self.slots;
-        let hash_of = |&index: &u32| {
-            let domain = slots[index as usize].as_ref();
-            domain.map_or(0, |domain| self.hasher.hash_one(domain.key))
+        let domain = Domain::new(key);
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index] = domain;
+                index
+            }
+            None => {
+                self.slots.push(domain);
+                self.slots.len() - 1
+            }
         };
+        let slots = &self.slots;
+        let hash_of = |&index: &u32| self.hasher.hash_one(slots[index as usize].key);
         (self.index).insert_unique(self.hasher.hash_one(key), index as u32, hash_of);
         index
     }
@@ -85,7 +95,8 @@ impl Domains {
             if evicted.len() == count {
                 break;
             }
-            if let Some(domain) = slot.take_if(|domain| domain.neglect(now_ns) >= horizon) {
+            if !slot.is_gone && slot.neglect(now_ns) >= horizon {
+                let domain = std::mem::replace(slot, Domain::gone());
                 let hash = self.hasher.hash_one(domain.key);
                 if let Ok(entry) = (self.index).find_entry(hash, |&found| found as usize == index) {
                     entry.remove();

@@ -44,6 +44,16 @@ impl From {
         Self { exporter, ..self }
     }
 
+    pub(crate) fn datagram(self, payload: &[u8]) -> Datagram<'_> {
+        Datagram {
+            exporter: IpAddr::V4(Ipv4Addr::from(self.exporter)),
+            exporter_port: self.port,
+            local_port: 4739,
+            received_ns: self.at_ns,
+            payload,
+        }
+    }
+
     pub(crate) fn after_s(self, seconds: i64) -> Self {
         Self {
             at_ns: self.at_ns + seconds * SECOND_NS,
@@ -82,13 +92,9 @@ impl Ledger {
 
     /// Decodes a datagram that may be malformed.
     pub(crate) fn offer(&mut self, from: From, payload: &[u8]) -> Result<(), DecodeError> {
-        let outcome = self.decoder.decode(&Datagram {
-            exporter: IpAddr::V4(Ipv4Addr::from(from.exporter)),
-            exporter_port: from.port,
-            local_port: 4739,
-            received_ns: from.at_ns,
-            payload,
-        });
+        let datagram = from.datagram(payload);
+        self.decoder.expect(&datagram);
+        let outcome = self.decoder.decode(&datagram);
         self.check();
         outcome
     }
@@ -232,6 +238,11 @@ pub(crate) fn vectors() -> Vec<(String, Vec<Vec<u8>>)> {
     let mut all = every_vector();
     all.retain(|(name, _)| !name.starts_with("sflow"));
     all
+}
+
+/// The datagrams of all vectors.
+pub(crate) fn all_datagrams() -> Vec<Vec<u8>> {
+    every_vector().into_iter().flat_map(|each| each.1).collect()
 }
 
 /// The vectors of sFlow: (name, datagrams).
