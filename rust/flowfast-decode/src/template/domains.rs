@@ -15,7 +15,7 @@ pub(crate) struct Domains {
     /// By the hashes of their keys, which are not here but in the domains: that is a cache line less for each message.
     index: HashTable<u32>,
     hasher: RandomState,
-    /// No options, so that where a part of a domain is can be told without reading any other.
+    /// Not `Option`s: where a part of a domain is can be told without reading any other.
     slots: Vec<Domain>,
     free: Vec<usize>,
 }
