@@ -273,10 +273,9 @@ impl Ledger {
 
     /// Asks for the account of a domain.
     pub(crate) fn prefetch(&self, domain: &Domain) {
-        self.accounts
-            .get(domain.account.account)
-            .into_iter()
-            .for_each(prefetch);
+        if let Some(account) = self.accounts.get(domain.account.account) {
+            prefetch(account);
+        }
     }
 
     /// The account of a domain that was heard of.

@@ -34,9 +34,9 @@ impl Decoder {
             && let Some(domain) = self.domains.get(index)
         {
             self.ledger.prefetch(domain);
-            set_id
-                .into_iter()
-                .for_each(|id| domain.templates.prefetch(id));
+            if let Some(template_id) = set_id {
+                domain.templates.prefetch(template_id);
+            }
         }
         if is_other {
             self.ahead.exporter = Some(datagram.exporter);

@@ -164,7 +164,7 @@ impl Decoder {
         if let Some(domain) = self.domains.get_mut(index) {
             domain.datagrams += u64::from(self.intake == Intake::Received);
             domain.last_seen_ns = received_ns;
-            domain.fetch();
+            domain.prefetch();
             self.ledger.hear(domain);
         }
         self.heard = Some(index);

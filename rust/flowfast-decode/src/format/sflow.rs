@@ -38,27 +38,6 @@ pub(crate) struct SampleReader {
 
 type Plans = HashMap<Box<[Field]>, PlanId, RandomState>;
 
-fn key(datagram: &Datagram<'_>, header: &SflowDatagram<'_>) -> DomainKey {
-    DomainKey {
-        // FF-SF-04.
-        exporter: mapped(header.agent().unwrap_or(datagram.exporter)),
-        format: match header.version() {
-            Version::V2 => FormatCode::Sflow2,
-            Version::V4 => FormatCode::Sflow4,
-            Version::V5 => FormatCode::Sflow5,
-        },
-        domain: header.sub_agent().unwrap_or(0),
-    }
-}
-
-pub(super) fn announce(datagram: &Datagram<'_>) -> Option<Announced> {
-    let header = SflowDatagram::new_checked(datagram.payload).ok()?;
-    Some(Announced {
-        key: key(datagram, &header),
-        set_id: None,
-    })
-}
-
 /// Neighbouring samples of one plan.
 #[derive(Debug)]
 struct Span {
@@ -96,6 +75,27 @@ pub(super) fn decode(decoder: &mut Decoder, datagram: &Datagram<'_>) -> Result<(
     let arrived = Volume::default();
     decoder.end_message(&context, Some(Units::new(1)), arrived);
     Ok(())
+}
+
+fn key(datagram: &Datagram<'_>, header: &SflowDatagram<'_>) -> DomainKey {
+    DomainKey {
+        // FF-SF-04.
+        exporter: mapped(header.agent().unwrap_or(datagram.exporter)),
+        format: match header.version() {
+            Version::V2 => FormatCode::Sflow2,
+            Version::V4 => FormatCode::Sflow4,
+            Version::V5 => FormatCode::Sflow5,
+        },
+        domain: header.sub_agent().unwrap_or(0),
+    }
+}
+
+pub(super) fn announce(datagram: &Datagram<'_>) -> Option<Announced> {
+    let header = SflowDatagram::new_checked(datagram.payload).ok()?;
+    Some(Announced {
+        key: key(datagram, &header),
+        set_id: None,
+    })
 }
 
 impl SampleReader {

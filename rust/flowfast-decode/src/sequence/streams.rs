@@ -1,6 +1,5 @@
 //! What comes from the Exporting Processes of one address and Observation Domain: their sequences, and how much arrived.
 
-use std::hint::black_box;
 use std::ops::AddAssign;
 
 use super::statistics::{ExporterReport, Statistics};
@@ -208,6 +207,7 @@ impl Streams {
     }
 
     /// As [`Domain::prefetch`](crate::template::domain::Domain::prefetch).
+    #[inline]
     pub(crate) fn prefetch(&self) {
         prefetch(&self.whole.tracker);
     }
@@ -215,12 +215,6 @@ impl Streams {
     #[cfg(test)]
     pub(crate) fn tracker_address(&self) -> usize {
         (&raw const self.whole.tracker).addr()
-    }
-
-    /// As [`Domain::fetch`](crate::template::domain::Domain::fetch).
-    #[inline]
-    pub(crate) fn fetch(&self) {
-        black_box(self.whole.tracker.counts_messages());
     }
 
     /// Takes in a message: what its number says, and what is new in what the exporter says of itself.

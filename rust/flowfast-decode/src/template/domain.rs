@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
-use std::hint::black_box;
 
 use super::Definition;
 use super::cache::{Session, TemplateCache};
@@ -201,20 +200,14 @@ impl Domain {
         }
     }
 
-    /// Asks for each cache line that a message will need, and reads none.
-    pub(super) fn prefetch(&self) {
+    /// Asks for each cache line that a message will need, and reads none: so the processor waits at once for those that no cache holds,
+    /// and not for one after the other, or not at all if that is done early.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
         prefetch(&self.key);
         prefetch(&self.templates.first_id);
         prefetch(&self.session);
         self.streams.prefetch();
-    }
-
-    /// Reads something of each cache line that a message will need, now that it has come: so the processor waits at once for those that
-    /// no cache holds, and not for one after the other.
-    #[inline]
-    pub(crate) fn fetch(&self) {
-        black_box((self.templates.first_id, self.session));
-        self.streams.fetch();
     }
 
     /// Notes where a message comes from.
