@@ -218,6 +218,7 @@ class Replay:
         biflow: str = "keep",
         mediators: Sequence[str] = (),
         workers: int = 1,
+        first_worker: int = 0,
         rotate_s: int = 0,
         batch_rows: int = 16384,
         queue_batches: int = 64,
@@ -227,7 +228,8 @@ class Replay:
     ) -> Self:
         """`ports`: only these UDP destination ports (none: all). `-` is standard input. Raises OSError if a file cannot be opened.
 
-        `late`: where to write the data sets that no template came for, as a capture of their own, instead of discarding them.
+        `first_worker`: what the first of the workers is called in batches and in the ledger. `late`: where to write the data sets that
+        no template came for, as a capture of their own, instead of discarding them.
         """
     def start(self) -> None: ...
     def next_event(self, timeout_s: float) -> Batch | IntervalEnd | None: ...

@@ -82,10 +82,14 @@ def write_manifest(manifest: Path, files: Sequence[PendingFile]) -> None:
         raise
 
 
-def carry_out(manifest: Path) -> None:
-    """Give the files of a manifest their names, as far as they have not got them. Raises OSError."""
+def carry_out(manifest: Path) -> bool:
+    """Give the files of a manifest their names, as far as they have not got them. Whether the manifest is there. Raises OSError."""
+    try:
+        names = json.loads(manifest.read_text())
+    except FileNotFoundError:
+        return False
     changed = set()
-    for temporary, path in json.loads(manifest.read_text()):
+    for temporary, path in names:
         final = Path(os.path.normpath(manifest.parent / path))
         with suppress(FileNotFoundError):  # it has its name already
             (manifest.parent / temporary).rename(final)
@@ -93,6 +97,7 @@ def carry_out(manifest: Path) -> None:
     for directory in changed:
         with suppress(FileNotFoundError):  # whoever had the files took the directory, too
             sync(directory)
+    return True
 
 
 def probe_directory(root: Path) -> None:

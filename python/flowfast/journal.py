@@ -28,6 +28,7 @@ LATE_REST_S = 1.0
 """How long sets that still lack their template rest before they are tried again. It doubles each time: templates come soon or never."""
 KEPT = "kept"
 PCAP_HEADER_OCTETS = 24
+_OF_LEDGER = ".ledger"
 
 
 @dataclass
@@ -118,7 +119,9 @@ class Journal:
         interval = (end.worker, end.interval_start)
         if end.segment is None:
             name = f"{end.interval_start}-{end.worker}-{self.run}-none{SEGMENT}"
-            if sink.settle(manifest_of(sink.root, name), interval, missing=missing, again=False):
+            done = sink.settle(manifest_of(sink.root, name), interval, missing=missing, again=False)
+            sink.settle_ledger(ledger_manifest_of(sink.root, name), interval)
+            if done:
                 self._forget(name, [sink.root])
             return
         done = sink.settle(
@@ -128,6 +131,7 @@ class Journal:
             complete=end.rows_missing == 0 and end.late_is_kept,
             again=end.segment_is_whole,
         )
+        sink.settle_ledger(ledger_manifest_of(sink.root, end.segment), interval, again=not done)
         with self._lock:
             reports = self._reports.setdefault(end.segment, [])
             reports.append(done)
@@ -149,7 +153,7 @@ class Journal:
         """Every target has the rows of a segment: it goes, or is kept. Raises OSError; then it is to be tried again."""
         roots = self.roots_of(segment)
         for root in roots:
-            if (manifest := manifest_of(root, segment)).exists():
+            for manifest in manifests_of(root, segment):
                 carry_out(manifest)
         self._keep_late(segment)
         path = self.directory / segment
@@ -237,11 +241,10 @@ class Journal:
 
     def _forget(self, segment: str, roots: Sequence[Path]) -> None:
         for root in roots:
-            with suppress(OSError):  # without its segment a manifest means nothing, and goes at the next start
-                manifest = manifest_of(root, segment)
-                if manifest.exists():
-                    carry_out(manifest)
-                    manifest.unlink()
+            for manifest in manifests_of(root, segment):
+                with suppress(OSError):  # without its segment a manifest means nothing, and goes at the next start
+                    if carry_out(manifest):
+                        manifest.unlink()
 
     def _clean(self, incomplete: Path, run: str) -> None:
         """Name the files that a run's manifests decided, and remove its other unfinished ones."""
@@ -250,7 +253,7 @@ class Journal:
                 carry_out(manifest)
             except OSError:
                 return  # the recovery tries again
-            if not (self.directory / f"{manifest.stem}{SEGMENT}").exists():
+            if not (self.directory / f"{manifest.stem.removesuffix(_OF_LEDGER)}{SEGMENT}").exists():
                 manifest.unlink()
         for temporary in [*incomplete.glob(f"*.{run}.tmp"), *incomplete.glob(f"*-{run}-*.manifest.tmp")]:
             temporary.unlink(missing_ok=True)
@@ -273,15 +276,31 @@ def states(directory: Path) -> list[Path]:
 
 def captures_of_templates(directory: Path) -> list[Path]:
     """Captures that tell all templates and options data known in a journal, the latest last."""
-    newest: dict[tuple[str, str], str] = {}
+    newest: dict[tuple[int, str], str] = {}
     for name in sorted(path.name for path in directory.glob(f"[0-9]*{SEGMENT}") if LATE not in path.name):
-        newest[_worker(name), _run(name)] = name
+        newest[worker_of(name), _run(name)] = name
     return [*states(directory), *(directory / name for name in newest.values())]
 
 
 def manifest_of(root: Path, segment: str) -> Path:
     """By whose being there a target has all rows of a segment."""
     return root / INCOMPLETE / f"{segment.removesuffix(SEGMENT)}.manifest"
+
+
+def ledger_manifest_of(root: Path, segment: str) -> Path:
+    """By whose being there a target has the ledger's rows of a segment."""
+    flows = manifest_of(root, segment)
+    return flows.with_stem(flows.stem + _OF_LEDGER)
+
+
+def manifests_of(root: Path, segment: str) -> tuple[Path, Path]:
+    """Both."""
+    return manifest_of(root, segment), ledger_manifest_of(root, segment)
+
+
+def worker_of(segment: str) -> int:
+    """The worker that received what a segment holds."""
+    return int(segment.split("-")[1])
 
 
 def _origin(segment: str) -> str:
@@ -298,10 +317,6 @@ def _late_segment(segment: str) -> str:
 def _run(segment: str) -> str:
     """The run that wrote a segment `<start>-<worker>-<run>-<seq>.pcap`."""
     return segment.split("-")[2]
-
-
-def _worker(segment: str) -> str:
-    return segment.split("-")[1]
 
 
 def _lock_run(path: Path) -> int:

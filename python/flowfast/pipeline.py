@@ -46,11 +46,9 @@ class SinkRunner:
     `journal`: the journal that gives rows again which the sink, of rotating files then, could not take.
     """
 
-    def __init__(
-        self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS, journal: Journal | None = None, *, keeps_ledger: bool = False
-    ) -> None:
+    def __init__(self, sink: Sink, account: Account, queue_rows: int = QUEUE_ROWS, journal: Journal | None = None) -> None:
         self.account = account
-        self.keeps_ledger = keeps_ledger
+        self.keeps_ledger = isinstance(sink, RotatingFiles) and sink.keeps_ledger
         self._journal = journal
         self._missing: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         self._missing_lock = threading.Lock()

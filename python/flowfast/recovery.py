@@ -7,8 +7,8 @@ from pathlib import Path
 from flowfast import _core, logs
 from flowfast.errors import reason
 from flowfast.files import carry_out
-from flowfast.journal import LATE, Journal, manifest_of
-from flowfast.sinks.rotating import RotatingFiles
+from flowfast.journal import LATE, Journal, ledger_manifest_of, manifest_of, worker_of
+from flowfast.sinks.rotating import LEDGER, RotatingFiles
 from flowfast.units import plural
 
 POLL_S = 0.2
@@ -19,12 +19,12 @@ RETRY_S = (1.0, 60.0)
 class Recovery:
     """A thread that takes one segment after the other into the targets that lack it.
 
-    `decode` opens captures, with a path for the sets that no template came for, and whether each datagram is a batch. `sinks`: a sink for
-    each target, now or before.
+    `decode` opens captures, with a path for the sets that no template came for, the worker that received them, and whether each datagram
+    is a batch. `sinks`: a sink for each target, now or before.
     """
 
     def __init__(
-        self, journal: Journal, sinks: Mapping[Path, RotatingFiles], decode: Callable[[Sequence[Path], Path, bool], _core.Replay]
+        self, journal: Journal, sinks: Mapping[Path, RotatingFiles], decode: Callable[[Sequence[Path], Path, int, bool], _core.Replay]
     ) -> None:
         self._journal = journal
         self._sinks = sinks
@@ -42,6 +42,8 @@ class Recovery:
         """End after the segment that is being decoded; what is left is for the next start."""
         self._ending.set()
         self._thread.join()
+        for sink in list(self._sinks.values()):
+            sink.close()
 
     def _run(self) -> None:
         while not self._ending.is_set():
@@ -62,16 +64,14 @@ class Recovery:
                 self._rest_s = min(self._rest_s * 2, RETRY_S[1])
 
     def _recover(self, segment: str) -> None:
-        lacking = []
-        for sink in [self._sinks[root] for root in self._journal.roots_of(segment)]:
-            manifest = manifest_of(sink.root, segment)
-            if manifest.exists():
-                carry_out(manifest)
-            else:
-                lacking.append(sink)
+        sinks = [self._sinks[root] for root in self._journal.roots_of(segment)]
+        lacking = [sink for sink in sinks if not carry_out(manifest_of(sink.root, segment))]
+        # Of late sets it was told that they are late.
+        of_ledger = [sink for sink in sinks if sink.keeps_ledger and LATE not in segment]
+        untold = [sink for sink in of_ledger if not carry_out(ledger_manifest_of(sink.root, segment))]
         if not (self._journal.directory / segment).exists():
             return
-        rows = self._write(segment, lacking) if lacking else 0
+        rows = self._write(segment, lacking, untold) if lacking or untold else 0
         if LATE in segment and lacking and not rows:
             self._journal.late_of(segment).unlink(missing_ok=True)
             return  # no template came: another time
@@ -83,12 +83,15 @@ class Recovery:
         what = "data sets whose template came late" if LATE in segment else "a segment that was not committed"
         logs.info("recovered", f"{plural(rows, 'record')} out of the journal: {what}", segment=segment, records=rows)
 
-    def _write(self, segment: str, sinks: Sequence[RotatingFiles]) -> int:
-        """Decode a segment into sinks and commit it in each of them; the rows in it."""
+    def _write(self, segment: str, lacking: Sequence[RotatingFiles], untold: Sequence[RotatingFiles]) -> int:
+        """Decode a segment for the sinks that lack its rows, and for those that the ledger of it was not told; commit it in each of them.
+        The rows that these sinks lacked are returned.
+        """
         states = self._journal.states() if LATE in segment else []
         # A fault of our own costs the rows of a batch that is not closed: where there was one, each datagram is a batch.
         singly = segment in self._panicked
-        replay = self._decode([*states, self._journal.directory / segment], self._journal.late_of(segment), singly)
+        captures = [*states, self._journal.directory / segment]
+        replay = self._decode(captures, self._journal.late_of(segment), worker_of(segment), singly)
         replay.start()
         rows = 0
         try:
@@ -96,12 +99,8 @@ class Recovery:
                 event = replay.next_event(POLL_S)
                 if self._ending.is_set():
                     raise InterruptedError("flowfast was told to stop")
-                if not isinstance(event, _core.Batch):
-                    continue
-                rows += event.num_rows
-                for sink in sinks:
-                    sink.account.hand(event)
-                    sink.write(event)
+                if isinstance(event, _core.Batch):
+                    rows += _give(event, lacking, untold)
         finally:
             replay.close()
         if replay.stats()["worker_panics"] and segment not in self._panicked:
@@ -109,7 +108,28 @@ class Recovery:
             raise OSError("it holds a datagram that runs into a fault of flowfast's own; now datagram by datagram")
         if replay.stats()["journal_errors"]:
             raise OSError("the sets without a template could not be written")
-        for sink in sinks:
+        for sink in lacking:
             if not sink.settle(manifest_of(sink.root, segment), None):
                 raise sink.account.last_error or OSError("the rows could not be written")
+        for sink in _answering(lacking, untold) if rows else untold:
+            sink.settle_ledger(ledger_manifest_of(sink.root, segment), None)
         return rows
+
+
+def _give(batch: _core.Batch, lacking: Sequence[RotatingFiles], untold: Sequence[RotatingFiles]) -> int:
+    """Hand a batch to the sinks that lack it; its rows, as far as any sink does and they are records."""
+    for sink in _answering(lacking, untold):
+        if batch.kind == LEDGER:
+            sink.tell_again(batch, answers_only=sink not in untold)
+            continue
+        sink.account.hand(batch)
+        if sink in lacking:
+            sink.write(batch)
+        else:
+            sink.account.wrote([batch.id])  # by the run before, which could not tell of it any more
+    return batch.num_rows if lacking and batch.kind != LEDGER else 0
+
+
+def _answering(lacking: Sequence[RotatingFiles], untold: Sequence[RotatingFiles]) -> list[RotatingFiles]:
+    """Sinks of which the ledger has something to tell: of what they get, and of what was received."""
+    return [*untold, *(sink for sink in lacking if sink not in untold)]

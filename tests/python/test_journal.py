@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import collecting, netflow5, send
-from trials import sized, trial
+from trials import assert_told, sized, trial
 
 ROUNDS = int(os.environ.get("FLOWFAST_SOAK_ROUNDS", sized("4", "50")))
 """How often a process is killed."""
@@ -136,6 +136,9 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path, targets, figu
     assert len(owed) > ROUNDS * 1000
     assert not [path.name for path in (out / ".incomplete").iterdir()]
     assert [path.name for path in journal.iterdir()] == ["templates-0.pcap"]
+    # The ledger tells of what killed processes received, as of everything else.
+    for kind in targets:
+        assert_told(tmp_path / kind, found.total())
     if "arrow" in targets:
         rows = sum(pa.ipc.open_file(path).read_all().num_rows for path in (tmp_path / "arrow").glob("flows/**/*.arrow"))
         assert rows == found.total()

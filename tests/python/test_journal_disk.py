@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from support import collecting, run, send
 from test_journal import RECORDS, TEMPLATE, free_port, identities, ipfix, netflow5_of, packets, written
-from trials import counters_of, wait_until
+from trials import assert_told, counters_of, wait_until
 
 from flowfast import files, journal, journal_disk
 from flowfast.commands.collect import open_collector
 from flowfast.commands.targets import open_runners
 from flowfast.commands.upkeep import Upkeep, open_journal
 from flowfast.config import load
+from flowfast.ledger import read as read_ledger
 from flowfast.pipeline import Pipeline
 from flowfast.sinks import ROW_WRITERS
 from oracle import exporter
@@ -138,6 +139,7 @@ def test_a_power_cut_costs_what_was_not_yet_durable(tmp_path, monkeypatch):
         assert not sent - found.keys(), "what was durable is there"
         assert max(found.values()) == 1
         assert not [each.name for each in (recovered / ".incomplete").iterdir()]
+        assert_told(recovered, found.total())
 
 
 def test_what_a_target_could_not_take_comes_from_the_journal(tmp_path, monkeypatch):
@@ -164,6 +166,7 @@ def test_what_a_target_could_not_take_comes_from_the_journal(tmp_path, monkeypat
     assert account.records_handed == account.records_written + account.records_deferred
     assert account.records_deferred == running.journal.counters.records_recovered > 0
     assert account.records_in_flight == account.records_failed == 0
+    assert_told(tmp_path / "out", 40 * RECORDS)
 
 
 def test_a_late_template_brings_its_sets_back_into_their_partition(tmp_path):
@@ -302,6 +305,7 @@ def test_a_disk_that_fills_up_and_is_freed(tmp_path, full):
         if full == "output":
             assert lost == 0, "the journal had it all"
         assert {1000, 1000 + RECORDS * sent - 1} <= found.keys()
+        assert not read_ledger(out).imbalances
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")

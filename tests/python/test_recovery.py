@@ -10,6 +10,7 @@ from flowfast.journal import LATE_REST_S, Journal
 from flowfast.recovery import Recovery
 from flowfast.sinks import ROW_WRITERS, Account
 from flowfast.sinks.rotating import RotatingFiles
+from flowfast.uris import Target
 
 
 class Panicked:
@@ -28,12 +29,12 @@ class Panicked:
 def test_after_a_panic_a_segment_is_decoded_datagram_by_datagram(tmp_path):
     out = tmp_path / "out"
     journal = Journal(tmp_path / "journal", [out], keep=False)
-    sink = RotatingFiles(out, "parquet", ROW_WRITERS["parquet"], Account("parquet"), journal.run)
+    sink = RotatingFiles(Target.parse(f"parquet:{out}"), ROW_WRITERS["parquet"], Account("parquet"), journal.run)
     segment = f"1790000000-0-{journal.run}-0.pcap"
     (journal.directory / segment).write_bytes(pcap([netflow5(10), netflow5(10, sequence=10)]))
     asked = []
 
-    def decode(captures, late, singly):
+    def decode(captures, late, worker, singly):
         asked.append(singly)
         return Panicked(_core.Replay([str(path) for path in captures], rotate_s=60, late=late))
 

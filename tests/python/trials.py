@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 from support import FLOWFAST, environment
 
+from flowfast.ledger import read as read_ledger
+
 LONG = os.environ.get("FLOWFAST_SOAK", "0") != "0"
 T = TypeVar("T")
 
@@ -198,6 +200,16 @@ def assert_balance(summary: dict, out: Path | None = None) -> None:
         assert told["balances"]
         for name in ("datagrams_received", "datagrams_decoded", "records_decoded", "kernel_drops"):
             assert total(told["total"], name) == value(name), name
+
+
+def assert_told(out: Path, records: int) -> None:
+    """The ledger tells that so many records were decoded, and that the target, whatever it was called, has them."""
+    ledger = read_ledger(out)
+    assert not ledger.imbalances
+    assert ledger.total.counts["records_decoded"] == records
+    answers = ledger.targets.values()
+    assert sum(each["records_written"] for each in answers) == records
+    assert not any(each["records_in_flight"] for each in answers)
 
 
 def rows_in(out: Path) -> int:

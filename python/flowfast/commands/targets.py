@@ -36,7 +36,7 @@ def open_runner(settings: Settings, target: Target, *, replace: bool, journal: J
     account = Account(str(target))
     its_journal = journal if target.layout == "directory" else None
     sink = open_sink(target, account, flows_schema(settings), replace=replace, run=its_journal.run if its_journal else "")
-    return SinkRunner(sink, account, journal=its_journal, keeps_ledger=target.keeps_ledger)
+    return SinkRunner(sink, account, journal=its_journal)
 
 
 def stdout_is_shared(targets: Sequence[Target]) -> bool:

@@ -65,7 +65,7 @@ class Upkeep:
         for target in settings.to:
             if target.layout == "directory" and self._targets.get(target.path) != target:
                 account = Account(str(target))
-                self._sinks[target.path] = RotatingFiles(target.path, target.format, ROW_WRITERS[target.format], account, self._journal.run)
+                self._sinks[target.path] = RotatingFiles(target, ROW_WRITERS[target.format], account, self._journal.run)
                 self._targets[target.path] = target
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Upkeep:
         self._watch.close()
         self._journal.close()
 
-    def _decode(self, captures: Sequence[Path], late: Path, singly: bool) -> _core.Replay:
+    def _decode(self, captures: Sequence[Path], late: Path, worker: int, singly: bool) -> _core.Replay:
         settings = self._settings
         batching: dict[str, Any] = {"batch_rows": 1} if singly else {}
         return _core.Replay(
@@ -82,6 +82,8 @@ class Upkeep:
             **settings.decoding,
             rotate_s=settings.rotation_s,
             late=late,
+            first_worker=worker,
+            ledger=True,
             limits=settings.limits.bounds(),  # whom to hear was decided when it came
             **batching,
         )

@@ -75,7 +75,7 @@ def open_sink(target: Target, account: Account, schema: pa.Schema | None, *, rep
                     f"{plural(len(left), 'unfinished file')} of another process left alone in {left[0].parent}",
                     files=len(left),
                 )
-            return RotatingFiles(target.path, target.format, writer, account, run)
+            return RotatingFiles(target, writer, account, run)
         return SingleFile(target.path, writer, account, schema, replace=replace)
     except TargetError:
         raise

@@ -123,7 +123,7 @@ impl Collector {
         let inherited = inherit(options)?;
         let groups = groups(options, &inherited);
         let workers = groups.iter().map(|(_, workers)| workers).sum();
-        let (consumer, seats) = Consumer::new(workers, options.queue_batches, options.when_full);
+        let (consumer, seats) = Consumer::new(0..workers, options.queue_batches, options.when_full);
         let decoder = DecoderOptions {
             journaled: options.journal.is_some(),
             ..options.decoder.clone()

@@ -34,16 +34,20 @@ pub(crate) struct Seat {
 }
 
 impl Consumer {
-    /// A consumer with a queue of so many flushes, and the seats of its workers.
-    pub(crate) fn new(workers: usize, flushes: usize, when_full: WhenFull) -> (Self, Vec<Seat>) {
+    /// A consumer with a queue of so many flushes, and the seats of workers of these names.
+    pub(crate) fn new(
+        workers: Range<usize>,
+        flushes: usize,
+        when_full: WhenFull,
+    ) -> (Self, Vec<Seat>) {
         let queue = Arc::new(Queue::new(flushes));
         let control = Arc::new(Control::new(when_full));
-        let boards: Vec<_> = (0..workers).map(|_| Arc::<Board>::default()).collect();
+        let boards: Vec<_> = workers.clone().map(|_| Arc::<Board>::default()).collect();
         let seat = |(worker, board): (usize, &Arc<Board>)| Seat {
             outbox: Outbox::new(worker, Arc::clone(&queue), Arc::clone(&control)),
             board: Arc::clone(board),
         };
-        let seats = boards.iter().enumerate().map(seat).collect();
+        let seats = workers.zip(&boards).map(seat).collect();
         let consumer = Self {
             control,
             queue,

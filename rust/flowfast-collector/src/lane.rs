@@ -353,7 +353,6 @@ impl Lane {
     /// The input has ended: sends what is left, and publishes the last counters.
     pub(crate) fn finish(&mut self) {
         self.hand_over(Decoder::finish);
-        self.end_minute();
         self.end_interval();
         if let Some(late) = self.late.take()
             && write_messages(&late, &self.decoder.take_late(), false).is_err()
@@ -432,6 +431,8 @@ impl Lane {
         let is_in_journal = segment.as_ref().is_some_and(|segment| segment.is_whole);
         self.own.missing(rows_missing, is_in_journal);
         self.decoder.ledger_mut().end_interval(is_in_journal);
+        // What the journal's segment has, and nothing else, is told with its rows: whoever decodes it again can tell the same.
+        self.end_minute();
         self.tell_ledger();
         self.interval = None;
         if self.batching.rotate_s != 0 {

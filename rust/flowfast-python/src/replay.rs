@@ -22,10 +22,10 @@ impl Replay {
     #[new]
     #[pyo3(
         signature = (
-            paths, *, ports=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", mediators=Vec::new(), workers=1, rotate_s=0,
+            paths, *, ports=Vec::new(), schema="flows", columns=None, strict_lengths=false, lenient=false, biflow="keep", mediators=Vec::new(), workers=1, first_worker=0, rotate_s=0,
             batch_rows=BATCH_ROWS, queue_batches=64, late=None, ledger=false, limits=HashMap::new()
         ),
-        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', mediators=(), workers=1, rotate_s=0, \
+        text_signature = "(paths, *, ports=(), schema='flows', columns=('standard',), strict_lengths=False, lenient=False, biflow='keep', mediators=(), workers=1, first_worker=0, rotate_s=0, \
             batch_rows=16384, queue_batches=64, late=None, ledger=False, limits={})"
     )]
     #[expect(clippy::too_many_arguments, reason = "one keyword argument per option")]
@@ -40,6 +40,7 @@ impl Replay {
         biflow: &str,
         mediators: Vec<String>,
         workers: usize,
+        first_worker: usize,
         rotate_s: u32,
         batch_rows: usize,
         queue_batches: usize,
@@ -64,6 +65,7 @@ impl Replay {
             decoder,
             batching: batching(rotate_s, batch_rows, None, ledger),
             workers,
+            first_worker,
             queue_batches,
             late,
         };

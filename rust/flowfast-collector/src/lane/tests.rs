@@ -23,7 +23,7 @@ fn lane(batching: Batching, flushes: usize, when_full: WhenFull) -> (Lane, Consu
         columns: vec!["minimal".to_owned()],
         ..DecoderOptions::default()
     };
-    let (consumer, seats) = Consumer::new(1, flushes, when_full);
+    let (consumer, seats) = Consumer::new(0..1, flushes, when_full);
     let seat = seats.into_iter().next().unwrap();
     (Lane::new(options, batching, seat).unwrap(), consumer)
 }

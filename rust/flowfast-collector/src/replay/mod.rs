@@ -39,6 +39,8 @@ pub struct ReplayOptions {
     pub batching: Batching,
     /// 1 decodes in the thread that reads; more decode in threads of their own, each Exporter in one.
     pub workers: usize,
+    /// What the first of them is called in batches and in the ledger.
+    pub first_worker: usize,
     /// Flushes (each up to one batch a table) that the queue holds. It never drops, it makes the reader wait.
     pub queue_batches: usize,
     /// Where to write the data sets that no template came for, as a capture of their own; None: they are discarded. For one worker. With
@@ -68,7 +70,8 @@ impl Replay {
     /// # Errors
     /// Unknown columns; files that cannot be opened.
     pub fn open(options: &ReplayOptions) -> Result<Self, StartError> {
-        let workers = options.workers.max(1);
+        let first = options.first_worker;
+        let workers = first..first + options.workers.max(1);
         let (consumer, seats) = Consumer::new(workers, options.queue_batches, WhenFull::Block);
         let decoder = DecoderOptions {
             journaled: options.late.is_some(),

@@ -94,6 +94,7 @@ fn options(paths: Vec<String>) -> ReplayOptions {
             ledger: false,
         },
         workers: 1,
+        first_worker: 0,
         queue_batches: 4,
         late: None,
     }
