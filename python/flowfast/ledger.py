@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from flowfast.errors import InputError, reason
 
@@ -152,6 +151,8 @@ def read(directory: Path, since: datetime | None = None, exporter: Address | Non
 
 def _sums(directory: Path, since: datetime | None, exporter: Address | None) -> pa.Table:
     """Sums of the rows, by everything but the minute and the worker."""
+    import pyarrow.dataset as ds  # noqa: PLC0415 - it loads pandas, where that is installed: half of every start
+
     condition = pc.scalar(True)
     if since is not None:
         condition &= pc.field("minute") >= pa.scalar(since, pa.timestamp("us", "UTC"))
