@@ -1,9 +1,12 @@
-"""Decoding again what holds a datagram that runs into a fault of flowfast's own."""
+"""Decoding segments of the journal again: what the ledger tells of them, and a fault of flowfast's own in one."""
 
+import socket
 import time
+from collections import Counter
 
+import pyarrow as pa
 import pyarrow.parquet as pq
-from support import netflow5, pcap
+from support import IPFIX_TEMPLATE, collecting, ipfix_data, netflow5, pcap
 
 from flowfast import _core
 from flowfast.journal import LATE_REST_S, Journal
@@ -51,6 +54,56 @@ def test_after_a_panic_a_segment_is_decoded_datagram_by_datagram(tmp_path):
     assert sum(pq.read_metadata(path).num_rows for path in out.glob("flows/**/*.parquet")) == 20
     assert not (journal.directory / segment).exists()
     journal.close()
+
+
+def test_a_segment_that_is_decoded_again_tells_what_was_told_before(tmp_path):
+    """Of losses, of what is malformed, and of sets without a template; where it begins in the middle of a sequence, too."""
+    out = tmp_path / "out"
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter,
+        collecting("--listen", "udp://127.0.0.1:0", "--to", f"parquet:{out}", "--rotate", "1s", "--journal", "keep") as running,
+    ):
+        exporter.connect(("127.0.0.1", running.wait_for("listening")["port"]))
+        running.wait_for("writing")
+        exporter.send(IPFIX_TEMPLATE)
+        sequence = 0
+        for turn in range(60):
+            for datagram in (
+                netflow5(10, sequence=sequence),
+                ipfix_data(10, sequence=sequence),
+                ipfix_data(1, template=300, sequence=sequence),
+            ):
+                exporter.send(datagram)
+            exporter.send(b"\0\5" if turn % 2 else b"\0\x0a\0\x14 this is no IPFIX")
+            sequence += 10 if turn % 9 else 70
+            time.sleep(0.05)
+        running.stop()
+    before, again = Counter(), Counter()
+    for path in out.glob("ledger/**/*.parquet"):
+        add_up(pq.read_table(path, partitioning=None), before)
+    segments = sorted(out.glob("journal/kept/*.pcap"))
+    assert len(segments) >= 3
+    for segment in segments:
+        replay = _core.Replay([str(segment)], rotate_s=1, late=tmp_path / "late", ledger=True)
+        replay.start()
+        while not replay.finished:
+            event = replay.next_event(0.2)
+            if isinstance(event, _core.Batch) and event.kind == "ledger":
+                add_up(pa.table(event), again)
+    assert again == before
+    counters = Counter()
+    for (_, counter, _), count in before.items():
+        counters[counter] += count
+    assert (counters["records_decoded"], counters["sets_late"], counters["datagrams_discarded"]) == (1200, 60, 60)
+    assert counters["sequence_lost_records"] > 0
+    assert counters["collector_down_records"] == 0
+
+
+def add_up(rows: pa.Table, counts: Counter) -> None:
+    """What the ledger tells of exporters."""
+    for row in rows.to_pylist():
+        if row["target"] is None:
+            counts[row["format"], row["counter"], row["label"]] += row["count"]
 
 
 def test_late_sets_are_tried_ever_more_seldom(tmp_path, monkeypatch):

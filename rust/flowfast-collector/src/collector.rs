@@ -366,6 +366,7 @@ fn learn(
             faults.push((path.display().to_string(), fault.to_string()));
         }
     }
+    lanes.iter_mut().for_each(Lane::resume);
     (faults, until_ns)
 }
 

@@ -284,6 +284,11 @@ impl Lane {
         self.take_in(Decoder::recall, datagram);
     }
 
+    /// As [`Decoder::resume`].
+    pub(crate) fn resume(&mut self) {
+        self.decoder.resume();
+    }
+
     fn take_in(&mut self, how: fn(&mut Decoder, &Datagram<'_>), datagram: &Datagram<'_>) {
         if catch_unwind(AssertUnwindSafe(|| how(&mut self.decoder, datagram))).is_err() {
             self.replace_decoder();

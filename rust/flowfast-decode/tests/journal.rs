@@ -117,6 +117,7 @@ fn what_was_sent_between_two_processes_is_missed_and_not_lost() {
         first.feed(HERE, &template);
         feed_numbered(&mut first, &before(step), 0);
         let mut second = taught_by(&first.decoder.state());
+        second.decoder.resume();
         feed_numbered(&mut second, after, 6 + down_s);
         let stats = second.stats();
         assert_eq!(stats.sequence_lost_records + stats.sequence_lost_packets, 0);
@@ -132,6 +133,21 @@ fn what_was_sent_between_two_processes_is_missed_and_not_lost() {
     assert_eq!(missed_of(10, &[100], 3601), (0, 0));
     // The first that comes is late, or comes twice.
     assert_eq!(missed_of(10, &[50, 60, 100], 5), (30, 0));
+
+    // The state that a segment begins with is of the process that received the rest: what it lacks was lost, unless that process had
+    // not heard of the exporter itself.
+    let mut first = journaled();
+    first.feed(HERE, &template);
+    feed_numbered(&mut first, &before(10), 0);
+    let mut resumed = taught_by(&first.decoder.state());
+    resumed.decoder.resume();
+    for (mut process, lost, missed) in [(first, 30, 0), (resumed, 0, 30)] {
+        let mut again = taught_by(&process.decoder.state());
+        feed_numbered(&mut again, &[100, 110], 7);
+        let stats = again.stats();
+        let told = (stats.sequence_lost_records, stats.collector_down_records);
+        assert_eq!(told, (lost, missed));
+    }
 
     let mut third = journaled();
     let ten: Vec<u8> = (0..10).flat_map(number).collect();

@@ -83,7 +83,7 @@ impl Decoder {
         messages
     }
 
-    /// Learns from one of the messages of [`Self::state`]: no row comes of it, and it is not counted.
+    /// Learns from one of the messages of [`Self::state`], to go on where that decoder was: no row comes of it, and it is not counted.
     pub fn learn(&mut self, datagram: &Datagram<'_>) {
         self.take_in_as(Intake::Lesson, datagram);
     }
@@ -92,6 +92,13 @@ impl Decoder {
     /// shows what was missed between: no row comes of it, and it is not counted.
     pub fn recall(&mut self, datagram: &Datagram<'_>) {
         self.take_in_as(Intake::Recalled, datagram);
+    }
+
+    /// What was learnt so far is an earlier process's: what is received next shows what was missed between.
+    pub fn resume(&mut self) {
+        for (_, domain) in self.domains.iter_mut() {
+            domain.streams.recall();
+        }
     }
 
     fn take_in_as(&mut self, intake: Intake, datagram: &Datagram<'_>) {

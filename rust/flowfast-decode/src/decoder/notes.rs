@@ -21,8 +21,12 @@ struct Note {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// A sequence, of all sessions or of one.
-    Sequence { is_of_all: bool, position: Position },
+    /// A sequence, of all sessions or of one. `is_recalled`: an earlier process has heard of it last.
+    Sequence {
+        is_of_all: bool,
+        is_recalled: bool,
+        position: Position,
+    },
     /// Data sets read with a template.
     Use { template_id: u16, sets: u64 },
 }
@@ -36,10 +40,12 @@ impl Note {
         match self.about {
             About::Sequence {
                 is_of_all,
+                is_recalled,
                 position,
             } => {
                 let flags = [
                     is_of_all,
+                    is_recalled,
                     position.units.is_some(),
                     position.uptime_ms.is_some(),
                 ];
@@ -72,12 +78,13 @@ impl Note {
         };
         let about = match take(rest)? {
             [0] => {
-                let [is_of_all, has_units, has_uptime, counting] = take(rest)?;
+                let [is_of_all, is_recalled, has_units, has_uptime, counting] = take(rest)?;
                 let mut number = || take(rest).map(u32::from_be_bytes);
                 let (sequence, all, flows, uptime_ms) =
                     (number()?, number()?, number()?, number()?);
                 About::Sequence {
                     is_of_all: is_of_all != 0,
+                    is_recalled: is_recalled != 0,
                     position: Position {
                         sequence,
                         units: (has_units != 0).then_some(Units { all, flows }),
@@ -121,13 +128,14 @@ pub(super) fn notes<'a>(
         .octets(),
     };
     let positions = domain.streams.positions();
-    let sequences = positions.map(move |(whose, position, heard_ns)| {
+    let sequences = positions.map(move |(whose, position, heard_ns, is_recalled)| {
         let (is_of_all, session) = match whose {
             Whose::All => (true, domain.session),
             Whose::Session(session) => (false, session),
         };
         let about = About::Sequence {
             is_of_all,
+            is_recalled,
             position,
         };
         kept(session, heard_ns, about)
@@ -161,6 +169,7 @@ impl Decoder {
         match about {
             About::Sequence {
                 is_of_all,
+                is_recalled,
                 position,
             } => {
                 let (whose, first) = match (is_of_all, key.format) {
@@ -168,7 +177,8 @@ impl Decoder {
                     (true, FormatCode::Ipfix) => (Whose::All, session),
                     (true, _) => (Whose::All, Session::default()),
                 };
-                domain.streams.resume(whose, first, position, received_ns);
+                let heard = (received_ns, is_recalled);
+                domain.streams.resume(whose, first, position, heard);
                 domain.hear_from(mapped(datagram.exporter), session);
             }
             About::Use { template_id, sets } => {
@@ -203,6 +213,7 @@ mod tests {
         };
         let sequence = |is_of_all, position| About::Sequence {
             is_of_all,
+            is_recalled: !is_of_all,
             position,
         };
         let used = About::Use {

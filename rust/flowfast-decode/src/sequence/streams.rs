@@ -254,23 +254,25 @@ impl Streams {
         news
     }
 
-    /// Where its sequences are, each with when its last message was received.
-    pub(crate) fn positions(&self) -> impl Iterator<Item = (Whose, Position, i64)> {
+    /// Where its sequences are, each with when its last message was received, and whether an earlier process did.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (Whose, Position, i64, bool)> {
         let whole = std::iter::once((Whose::All, &self.whole));
         let sessions = (self.apart.iter()).flat_map(|apart| apart.sessions.iter());
         let sessions = sessions.map(|(session, stream)| (Whose::Session(*session), stream));
         whole.chain(sessions).filter_map(|(whose, stream)| {
-            Some((whose, stream.tracker.position()?, stream.heard_ns))
+            let position = stream.tracker.position()?;
+            Some((whose, position, stream.heard_ns, stream.is_recalled))
         })
     }
 
-    /// An earlier process has followed a sequence up to there; no matter if more of it is known. `session` heard of it last.
+    /// A sequence was followed up to there, and last heard of at that time, by an earlier process or not; no matter if more of it is known.
+    /// `session` heard of it last.
     pub(crate) fn resume(
         &mut self,
         whose: Whose,
         session: Session,
         position: Position,
-        heard_ns: i64,
+        (heard_ns, is_recalled): (i64, bool),
     ) {
         self.first.get_or_insert(session);
         let stream = match whose {
@@ -282,7 +284,16 @@ impl Streams {
         };
         if stream.tracker.position().is_none() || stream.heard_ns <= heard_ns {
             stream.tracker = SequenceTracker::at(position);
-            (stream.heard_ns, stream.is_recalled) = (heard_ns, true);
+            (stream.heard_ns, stream.is_recalled) = (heard_ns, is_recalled);
+        }
+    }
+
+    /// All that was heard so far, an earlier process has heard.
+    pub(crate) fn recall(&mut self) {
+        let sessions = (self.apart.iter_mut()).flat_map(|apart| apart.sessions.iter_mut());
+        let sessions = sessions.map(|(_, stream)| stream);
+        for stream in std::iter::once(&mut self.whole).chain(sessions) {
+            stream.is_recalled = stream.tracker.position().is_some();
         }
     }
 

@@ -51,6 +51,11 @@ impl<T> BySession<T> {
         self.0.iter()
     }
 
+    /// The same, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut (Session, T)> {
+        self.0.iter_mut()
+    }
+
     /// Those heard of first come first.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|entry| &entry.1)
