@@ -294,7 +294,7 @@ def ledger_manifest_of(root: Path, segment: str) -> Path:
 
 
 def manifests_of(root: Path, segment: str) -> tuple[Path, Path]:
-    """Both."""
+    """By which a target shows that it has the rows of a segment, and the ledger's."""
     return manifest_of(root, segment), ledger_manifest_of(root, segment)
 
 

@@ -97,7 +97,7 @@ impl Decoder {
     /// What was learnt so far is an earlier process's: what is received next shows what was missed between.
     pub fn resume(&mut self) {
         for (_, domain) in self.domains.iter_mut() {
-            domain.streams.recall();
+            domain.streams.resume();
         }
     }
 

@@ -178,7 +178,7 @@ impl Decoder {
                     (true, _) => (Whose::All, Session::default()),
                 };
                 let heard = (received_ns, is_recalled);
-                domain.streams.resume(whose, first, position, heard);
+                domain.streams.learn(whose, first, position, heard);
                 domain.hear_from(mapped(datagram.exporter), session);
             }
             About::Use { template_id, sets } => {

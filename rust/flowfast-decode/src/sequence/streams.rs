@@ -267,7 +267,7 @@ impl Streams {
 
     /// A sequence was followed up to there, and last heard of at that time, by an earlier process or not; no matter if more of it is known.
     /// `session` heard of it last.
-    pub(crate) fn resume(
+    pub(crate) fn learn(
         &mut self,
         whose: Whose,
         session: Session,
@@ -289,7 +289,7 @@ impl Streams {
     }
 
     /// All that was heard so far, an earlier process has heard.
-    pub(crate) fn recall(&mut self) {
+    pub(crate) fn resume(&mut self) {
         let sessions = (self.apart.iter_mut()).flat_map(|apart| apart.sessions.iter_mut());
         let sessions = sessions.map(|(_, stream)| stream);
         for stream in std::iter::once(&mut self.whole).chain(sessions) {
