@@ -106,7 +106,7 @@ class Ledger:
         total = self.total.counts
         per_datagram = total["records_received"] / max(total["datagrams_decoded"], 1) or 1
         per_octet = total["records_received"] / max(total["octets_received"], 1)
-        found = [Loss("kernel_drops", "kernel", total["kernel_drops"], total["kernel_drops"] * per_datagram)]
+        found = [Loss("kernel_drops", "kernel", total["kernel_drops"], total["kernel_drops_datagrams"] * per_datagram)]
         found += [Loss("datagrams_discarded", why, n, n * per_datagram) for why, n in self.total.of("datagrams_discarded").items()]
         for why, count in self.total.of("sets_discarded").items():
             octets = self.total.reasons["set_octets_discarded", why]

@@ -157,7 +157,8 @@ def _cells(book: Book) -> list[str]:
 def _sentences(ledger: Ledger) -> Iterator[str]:
     counts = ledger.total.counts
     if counts["kernel_drops"]:
-        yield f"the kernel dropped {plural(counts['kernel_drops'], 'reception')}: datagrams, or whole trains of them"
+        datagrams = plural(counts["kernel_drops_datagrams"], "datagram")
+        yield f"the kernel dropped {plural(counts['kernel_drops'], 'reception')}, about {datagrams}"
     for name, unit in (("datagrams_discarded", "datagram"), ("sets_discarded", "data set"), ("records_dropped", "record")):
         if lost := ledger.total.of(name):
             why = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in lost.items())

@@ -69,6 +69,8 @@ pub(crate) struct Lane {
     pub(crate) late: Option<PathBuf>,
     /// Rows of the interval that the queue had no room for, or a panic took, and that the journal may give again.
     rows_missing: u64,
+    /// When the kernel's drops were last counted.
+    received: Received,
     /// Rotations and changes of admission asked for by the consumer that were done.
     rotations: u32,
     admissions: u32,
@@ -82,6 +84,13 @@ pub(crate) struct Lane {
     board: Arc<Board>,
     published_ns: i64,
     exporters_published_ns: i64,
+}
+
+/// What has come so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Received {
+    trains: u64,
+    datagrams: u64,
 }
 
 /// A rotation interval: [from, until).
@@ -133,6 +142,7 @@ impl Lane {
             journal: None,
             late: None,
             rows_missing: 0,
+            received: Received::default(),
             rotations: 0,
             admissions: 0,
             minute: None,
@@ -216,10 +226,26 @@ impl Lane {
         self.decoder.discard_truncated(datagrams, octets);
     }
 
-    /// Counts receptions that the kernel dropped.
+    /// Counts receptions that the kernel dropped since it was last called. The kernel does not say how many datagrams were in them: each is
+    /// taken for as many as those had that came meanwhile.
     pub(crate) fn kernel_dropped(&mut self, drops: u64) {
+        let before = self.received;
+        self.received = Received {
+            trains: self.own.trains_received,
+            datagrams: self.past.datagrams_received
+                + self.decoder.stats().datagrams_received
+                + self.own.received_uncounted,
+        };
+        let trains = self.received.trains - before.trains;
+        let came = self.received.datagrams - before.datagrams;
+        let datagrams = drops
+            .saturating_mul(came)
+            .checked_div(trains)
+            .unwrap_or(drops)
+            .max(drops);
         self.own.kernel_drops += drops;
-        self.decoder.ledger_mut().kernel_dropped(drops);
+        self.own.kernel_drops_datagrams += datagrams;
+        self.decoder.ledger_mut().kernel_dropped(drops, datagrams);
     }
 
     /// Ends the interval if the consumer has asked for it; the next [`Self::advance`] begins one of the length that then holds.

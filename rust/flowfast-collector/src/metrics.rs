@@ -33,6 +33,8 @@ pub(crate) struct WorkerCounters {
     /// Receptions that the kernel dropped at the socket: like a datagram, a whole train counts once, so this is the least that
     /// was lost there. What was in them, sequence numbers tell.
     pub(crate) kernel_drops: u64,
+    /// Datagrams in them, about.
+    pub(crate) kernel_drops_datagrams: u64,
     pub(crate) batches_queued: u64,
     pub(crate) records_queued: u64,
     pub(crate) dropped_queue_full: u64,
@@ -105,6 +107,7 @@ impl WorkerCounters {
             plain("trains_received", self.trains_received),
             plain("receive_errors", self.receive_errors),
             plain("kernel_drops", self.kernel_drops),
+            plain("kernel_drops_datagrams", self.kernel_drops_datagrams),
             plain("worker_panics", self.worker_panics),
             plain("datagrams_journaled", self.datagrams_journaled),
             plain("datagrams_unjournaled", self.datagrams_unjournaled),

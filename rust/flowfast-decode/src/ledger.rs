@@ -106,7 +106,9 @@ counts! {
     collector_down_records,
     collector_down_packets,
     /// Of nobody: the kernel does not say whose they were.
-    kernel_drops;
+    kernel_drops,
+    /// Datagrams in them, about.
+    kernel_drops_datagrams;
     datagrams_discarded by DecodeError as DecodeError::reason,
     records_dropped by RecordLoss as RecordLoss::label,
     sets_discarded by SetLoss as SetLoss::label,
@@ -339,9 +341,11 @@ impl Ledger {
         }
     }
 
-    /// Counts what the kernel dropped.
-    pub fn kernel_dropped(&mut self, drops: u64) {
-        self.at(NOBODY).kernel_drops += drops as i64;
+    /// Counts receptions that the kernel dropped, and about how many datagrams were in them.
+    pub fn kernel_dropped(&mut self, drops: u64, datagrams: u64) {
+        let nobody = self.at(NOBODY);
+        nobody.kernel_drops += drops as i64;
+        nobody.kernel_drops_datagrams += datagrams as i64;
     }
 
     /// The decoder is lost to a panic, and with it what waited; `loss` is what becomes of its rows. What the accounts then lack of the

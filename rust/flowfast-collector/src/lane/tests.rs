@@ -108,6 +108,27 @@ fn assert_ledger_is_whole(consumer: &Consumer, told: &[Told]) {
 }
 
 #[test]
+fn what_the_kernel_drops_is_taken_for_trains_like_those_that_came() {
+    let (mut lane, consumer) = lane(batching(60, 1000), 99, WhenFull::Block);
+    let receive = |lane: &mut Lane, trains: u32, datagrams: u32| {
+        lane.own.trains_received += u64::from(trains);
+        (0..datagrams).for_each(|number| feed(lane, &netflow5(number), 0));
+    };
+    receive(&mut lane, 9, 9);
+    lane.kernel_dropped(4); // as single as those that came
+    receive(&mut lane, 2, 7);
+    lane.kernel_dropped(4); // 7 / 2 each
+    lane.kernel_dropped(3); // nothing came meanwhile: one at least
+    lane.finish();
+    let counters = consumer.counters();
+    assert_eq!(counters.find("kernel_drops", None), Some(11));
+    assert_eq!(
+        counters.find("kernel_drops_datagrams", None),
+        Some(4 + 14 + 3)
+    );
+}
+
+#[test]
 fn the_ledger_tells_every_minute_what_became_of_everything() {
     let batching = Batching {
         ledger: true,
@@ -134,6 +155,7 @@ fn the_ledger_tells_every_minute_what_became_of_everything() {
     assert_eq!(of(180, "datagrams_received"), 2);
     assert_eq!(of(180, "datagrams_discarded"), 1);
     assert_eq!(of(180, "kernel_drops"), 7);
+    assert_eq!(of(180, "kernel_drops_datagrams"), 7);
     assert_ledger_is_whole(&consumer, &told);
     assert_adds_up(&consumer);
 }
