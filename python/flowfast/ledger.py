@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowfast.errors import InputError, reason
+from flowfast.units import plural
 
 TABLE = "ledger"
 _PARTY = ("exporter", "format", "domain")
@@ -87,6 +88,8 @@ class Ledger:
     parties: dict[Party, Book]
     """By exporter, format and Observation Domain; all None: what belongs to no exporter."""
     targets: dict[str, Counter[str]]
+    is_whole: bool
+    """All rows were read: of all exporters and times."""
 
     @cached_property
     def imbalances(self) -> list[str]:
@@ -98,7 +101,29 @@ class Ledger:
             left, right = TARGET_EQUATION
             if counts[left] != sum(counts[name] for name in right):
                 found.append(f"{target}: {left} is not {' + '.join(right)}")
+            if (excess := -self._unanswered(counts)) > 0:
+                found.append(
+                    f"{target}: {plural(excess, 'record')} more written or lost than received: rows of the ledger are late, "
+                    "or lost (`ledger_late` and `ledger_lost` in the log)"
+                )
         return found
+
+    def in_journal(self, target: Counter[str]) -> int:
+        """How many records the journal has for a target that were deferred and not given again yet."""
+        left = self._unanswered(target) - target["records_in_flight"]
+        deferred = target["records_deferred"] + self.total.reasons["records_dropped", "to_journal"]
+        return min(max(left, 0), deferred)
+
+    def _unanswered(self, target: Counter[str]) -> int:
+        """How many of the records that were received a target has neither written nor lost; below 0: it has more of them than that can
+        be. Only a whole ledger tells, and none where the journal gives data sets again, which are not counted in records: 0.
+        """
+        total = self.total
+        if not self.is_whole or total.counts["sets_late"]:
+            return 0
+        answered = sum(target[name] for name in ("records_written", "records_failed", "records_dropped"))
+        lost = total.counts["records_dropped"] - total.reasons["records_dropped", "to_journal"]
+        return total.counts["records_decoded"] - total.counts["records_pending"] - lost - answered
 
     @property
     def losses(self) -> list[Loss]:
@@ -146,7 +171,8 @@ def read(directory: Path, since: datetime | None = None, exporter: Address | Non
             counter, _, _, count = entry
             targets[target][counter] += count
     parties = {(_address(octets), form, domain): book for (octets, form, domain), book in books.items()}
-    return Ledger(first_minute, last_minute, total, parties, dict(targets))
+    is_whole = since is None and exporter is None
+    return Ledger(first_minute, last_minute, total, parties, dict(targets), is_whole)
 
 
 def _sums(directory: Path, since: datetime | None, exporter: Address | None) -> pa.Table:

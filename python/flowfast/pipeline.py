@@ -7,9 +7,8 @@ from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import Protocol, TypeGuard
 
-from flowfast import logs
 from flowfast._core import Batch, IntervalEnd
-from flowfast.errors import TargetLost, reason
+from flowfast.errors import TargetLost
 from flowfast.journal import Journal
 from flowfast.sinks import Account, Sink
 from flowfast.sinks.rotating import RotatingFiles
@@ -158,8 +157,6 @@ class SinkRunner:
         else:
             self.account.fault(error)
             self._miss(event)
-        if _is_ledger(event):
-            logs.error("ledger_lost", f"rows of the ledger of {self.account.target} are lost: {reason(error)}")
 
     def _may_retry_after(self, pause_s: float) -> bool:
         """Wait before a retry; False, at once, if no more rows come and there was time enough."""

@@ -120,7 +120,7 @@ def _give(batch: _core.Batch, lacking: Sequence[RotatingFiles], untold: Sequence
     """Hand a batch to the sinks that lack it; its rows, as far as any sink does and they are records."""
     for sink in _answering(lacking, untold):
         if batch.kind == LEDGER:
-            sink.tell_again(batch, answers_only=sink not in untold)
+            sink.tell(batch, answers_only=sink not in untold)
             continue
         sink.account.hand(batch)
         if sink in lacking:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support import IPFIX_TEMPLATE, collecting, ipfix_data, netflow5, pcap, run, send
+from trials import wait_until
 
 from flowfast.commands.ledger import MENDS
 from flowfast.counters import LABELS
@@ -33,7 +34,7 @@ EXPORTER = bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 1])
 
 
 def write(directory, rows, minute=datetime(2020, 2, 3, 12, tzinfo=UTC)):
-    """A ledger of (counter, reason, count) of one exporter."""
+    """A ledger of (counter, reason, count) of one exporter, or (counter, reason, count, target) of a target."""
     (directory / "ledger").mkdir(exist_ok=True)
     whole = [
         {
@@ -46,8 +47,9 @@ def write(directory, rows, minute=datetime(2020, 2, 3, 12, tzinfo=UTC)):
             "reason": why,
             "label": why,
             "count": n,
+            "target": target[0] if target else None,
         }
-        for name, why, n in rows
+        for name, why, n, *target in rows
     ]
     pq.write_table(pa.Table.from_pylist(whole, schema=SCHEMA), directory / "ledger" / f"{minute:%H%M}.parquet")
 
@@ -121,6 +123,27 @@ def test_what_does_not_balance_is_said(tmp_path):
     assert "192.0.2.1 ipfix domain 7: datagrams_received is 1 more than datagrams_decoded + datagrams_discarded" in done.stdout
 
 
+def test_what_a_target_has_is_held_against_what_was_received(tmp_path):
+    """Rows of the ledger that were lost leave every sum right: of what a process received, and of what its target did."""
+    received = [("records_decoded", None, 90), ("records_queued", None, 70), ("records_dropped", "to_journal", 20)]
+    handed = [("records_handed", None, 100, "null:"), ("records_failed", "no_space", 30, "null:"), ("records_deferred", None, 10, "null:")]
+    base = [("records_received", None, 90), *received, *handed]
+    write(tmp_path, [*base, ("records_written", None, 60, "null:")])
+    assert read(tmp_path).imbalances == []
+    left = [("records_written", None, 45, "null:"), ("records_in_flight", None, 4, "null:"), ("records_deferred", None, 11, "null:")]
+    write(tmp_path, [*base, *left])
+    assert read(tmp_path).imbalances == []
+    assert "45 records written to null:, 30 failed, 4 in flight, 11 in the journal\n" in run("ledger", tmp_path).stdout
+    assert json.loads(run("ledger", tmp_path, "--json").stdout)["targets"]["null:"]["records_in_journal"] == 11
+    more = [("records_handed", None, 1, "null:"), ("records_written", None, 61, "null:")]
+    write(tmp_path, [*base, *more])
+    [said] = read(tmp_path).imbalances
+    assert said.startswith("null:: 1 record more written or lost than received")
+    assert read(tmp_path, since=datetime(2020, 1, 1, tzinfo=UTC)).imbalances == []  # rows before may have told
+    write(tmp_path, [*base, *more, ("sets_late", None, 1), ("sets_undecodable", None, 1)])
+    assert read(tmp_path).imbalances == []  # nobody knows how many records the journal has in it
+
+
 def test_the_biggest_loss_is_in_records_whatever_the_unit(tmp_path):
     base = [
         ("datagrams_received", None, 110),
@@ -175,7 +198,31 @@ def test_a_ledger_that_cannot_be_written_costs_no_flow(tmp_path):
         out.joinpath("ledger").write_text("a file where a directory must be")
         send(port, [netflow5(30)])
         running.process.send_signal(signal.SIGTERM)
+        assert "not a directory" in running.wait_for("ledger_late")["message"]
         assert "not a directory" in running.wait_for("ledger_lost")["message"]
         summary = running.wait_for("summary")
     assert summary["targets"][0]["records_written"] == 30
     assert summary["targets"][0]["records_failed"] == 0
+
+
+@pytest.mark.parametrize("journal", ["on", "off"])
+def test_a_ledger_that_could_not_be_written_for_a_while_tells_all_of_it(journal, tmp_path):
+    out = tmp_path / "out"
+    with collecting("--listen", "udp://127.0.0.1:0", "--to", f"parquet:{out}", "--rotate", "1s", "--journal", journal) as running:
+        port = running.wait_for("listening")["port"]
+        running.wait_for("writing")
+        (out / "ledger").write_text("a file where a directory must be")
+        for number in range(4):
+            send(port, [netflow5(30, sequence=30 * number), b"\0\5"])
+            time.sleep(0.6)
+        running.wait_for("ledger_late")
+        wait_until(lambda: list(out.glob("flows/**/*.parquet")))  # flows did not wait for it
+        (out / "ledger").unlink()
+        send(port, [netflow5(30, sequence=120)])
+        summary = running.stop()
+    told = read(out)
+    assert not told.imbalances
+    assert told.total.counts["datagrams_received"] == summary["counters"]["datagrams_received"] == 9
+    assert told.total.of("datagrams_discarded") == {"malformed": 4}
+    assert told.targets[f"parquet:{out}"]["records_written"] == 150
+    assert "ledger_lost" not in {line["event"] for line in running.log}

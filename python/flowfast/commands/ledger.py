@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -103,7 +104,7 @@ def as_dict(ledger: Ledger) -> dict[str, object]:
         "balances": not ledger.imbalances,
         "imbalances": ledger.imbalances,
         "total": _counters(ledger.total),
-        "targets": {target: +counts for target, counts in ledger.targets.items()},  # like accounts: without what is 0
+        "targets": {target: _answers(ledger, counts) for target, counts in ledger.targets.items()},
         "exporters": [
             {"exporter": str(exporter) if exporter else None, "format": form, "domain": domain, "counters": _counters(book)}
             for (exporter, form, domain), book in _sorted(ledger)
@@ -111,6 +112,11 @@ def as_dict(ledger: Ledger) -> dict[str, object]:
         "losses": losses,
         "mend": _mend(ledger.losses[0]) if ledger.losses else None,
     }
+
+
+def _answers(ledger: Ledger, counts: Counter[str]) -> dict[str, int]:
+    """Like accounts, without what is 0."""
+    return dict(+Counter({**counts, "records_in_journal": ledger.in_journal(counts)}))
 
 
 def _counters(book: Book) -> dict[str, object]:
@@ -136,13 +142,13 @@ def _show(ledger: Ledger) -> None:
     table.add_column("exporter", no_wrap=True)
     for column in ("datagrams", "discarded", "records", "dropped", "sets lost", "sequence gaps"):
         table.add_column(column, justify="right")
-    parties = _sorted(ledger)
-    for party, book in parties[:MAX_LINES]:
-        table.add_row(name_of(party), *_cells(book))
+    lines = [(name_of(party), cells) for party, book in _sorted(ledger) if set(cells := _cells(book)) != {"0"}]
+    for name, cells in lines[:MAX_LINES]:
+        table.add_row(name, *cells)
     table.add_section()
     table.add_row("all", *_cells(ledger.total))
     console.print(table)
-    console.print(f"(and {len(parties) - MAX_LINES:,} more, with --json)\n" if len(parties) > MAX_LINES else "")
+    console.print(f"(and {len(lines) - MAX_LINES:,} more, with --json)\n" if len(lines) > MAX_LINES else "")
     for line in _sentences(ledger):
         console.print(line, soft_wrap=True, markup=False)
 
@@ -175,6 +181,8 @@ def _sentences(ledger: Ledger) -> Iterator[str]:
             for name in ("failed", "dropped", "in_flight")
             if answers[f"records_{name}"]
         ]
+        if waiting := ledger.in_journal(answers):
+            parts.append(f"{waiting:,} in the journal")
         yield ", ".join(parts)
     imbalances = ledger.imbalances
     yield "it balances: every datagram and every record is accounted for" if not imbalances else "it does not balance"

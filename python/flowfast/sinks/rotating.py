@@ -33,6 +33,10 @@ class _OpenFile:
     writer: RowWriter
     batches: list[int] = field(default_factory=list)
     """What is in it, but none of the ledger's."""
+    told: list[pa.RecordBatch] = field(default_factory=list)
+    """Rows of the ledger in it, of its interval."""
+    overdue: list[pa.RecordBatch] = field(default_factory=list)
+    """Rows of the ledger in it that an earlier file could not keep."""
     answers: News = field(default_factory=Counter)
     """What it tells of the target itself, if it is the ledger's."""
     octets: int = 0
@@ -58,8 +62,12 @@ class RotatingFiles:
         self._answers = Answers(account)
         self._ledger: tuple[_Key, pa.Schema, pa.Scalar] | None = None
         """Of its rows that came last: their file, their schema, their minute."""
-        self._ledger_lacks: set[tuple[int, int]] = set()
-        """Intervals of which some could not be written."""
+        self._unkept: defaultdict[tuple[int, int], list[pa.RecordBatch]] = defaultdict(list)
+        """Rows of it that could not be kept, by interval: the journal may give them again."""
+        self._overdue: list[pa.RecordBatch] = []
+        """Rows of it that could not be kept, and that go with the next."""
+        self._ledger_fault: Exception | None = None
+        """Why, as long as it goes on."""
         probe_directory(self.root)
 
     def write(self, batch: Batch) -> None:
@@ -87,13 +95,16 @@ class RotatingFiles:
             self._end(key)
         if self._run:
             self.defer()
-        self._tell_answers()
+        self._tell_rest()
         for file in self._take(None, ledger=True):
             try:
                 file.pending.commit()
             except OSError as error:
                 self._discard([file])
-                self._say_ledger_lost(error)
+                self._ledger_fault = error
+        if self._ledger is not None and (self._unkept or self._overdue or self._answers.news()):
+            why = "" if self._ledger_fault is None else f": {reason(self._ledger_fault)}"
+            logs.error("ledger_lost", f"rows of the ledger in {self.root} are lost{why}")
 
     def settle(
         self, manifest: Path, interval: tuple[int, int] | None, *, missing: Sequence[int] = (), complete: bool = True, again: bool = True
@@ -131,26 +142,32 @@ class RotatingFiles:
 
     def settle_ledger(self, manifest: Path, interval: tuple[int, int] | None, *, again: bool = False) -> None:
         """Commit the ledger's rows of a (worker, start of an interval), or all, with what has become of the records by now: once the
-        manifest is there they are committed, be they none. What cannot be committed is lost, for flows do not wait for it, unless the
-        journal gives all of it `again` for the flows' sake.
+        manifest is there they are committed, be they none. Flows do not wait for the ledger: rows that cannot be committed go with later
+        ones, unless the journal gives all of them `again` for the flows' sake.
         """
         if not self.keeps_ledger:
             return
         for key in [key for key in self._open if _is_of(key, interval, ledger=True)][:1]:
-            self._tell_answers(key)
+            self._tell_rest(key)
         files = self._take(interval, ledger=True)
-        lacking = {each for each in self._ledger_lacks if interval in (None, each)}
-        self._ledger_lacks -= lacking
-        if again and lacking:
-            return self._discard(files)
+        is_lacking = any(interval in (None, each) for each in self._unkept)
+        if (again and is_lacking) or not self._commit_ledger(manifest, files):
+            self._discard(files)
+        unkept = [rows for each in list(self._unkept) if interval in (None, each) for rows in self._unkept.pop(each)]
+        if not again:
+            self._make_overdue(unkept)
+
+    def _commit_ledger(self, manifest: Path, files: Sequence[_OpenFile]) -> bool:
         try:
             write_manifest(manifest, [file.pending for file in files])
         except OSError as error:
-            self._say_ledger_lost(error)
-            return self._discard(files)
+            self._say_ledger_late(error)
+            return False
         self.account.wrote([], sum(file.octets for file in files))
+        self._ledger_fault = None
         with suppress(OSError):  # it is tried again before the segment goes
             carry_out(manifest)
+        return True
 
     def _take(self, interval: tuple[int, int] | None, *, ledger: bool) -> list[_OpenFile]:
         """The ledger's files of an interval, or of all, or the others: closed, for the caller to commit or to discard."""
@@ -167,8 +184,8 @@ class RotatingFiles:
         files, self._closed = self._closed, []
         missing = [batch for batches in self._missing.values() for batch in batches]
         self._missing.clear()
-        self._ledger_lacks.clear()
         self._defer(files, missing)
+        self._unkept.clear()
 
     def _defer(self, files: Sequence[_OpenFile], missing: Sequence[int]) -> None:
         self._discard(files)
@@ -178,40 +195,51 @@ class RotatingFiles:
         for file in files:
             file.pending.discard()
             self._answers.forgotten(file.answers)
+            self._overdue += file.overdue
+            self._put_aside(file.key, file.told)
 
     def tell(self, batch: Batch, *, answers_only: bool = False) -> None:
-        """Write rows of the ledger, and after them what became of the records handed to this target; or that alone, as of their minute."""
+        """Write rows of the ledger, and after them what became of the records handed to this target; or that alone, as of their minute.
+
+        Flows do not wait for the ledger: its rows that cannot be written go with later ones.
+        """
+        if not self.keeps_ledger:
+            return
         key, rows = (batch.table, batch.worker, batch.interval_start), pa.record_batch(batch)
-        if not answers_only:
-            self._write(key, rows, [])
         self._ledger = (key, rows.schema, rows["minute"][0])
-        self._tell_answers()
-
-    def tell_again(self, batch: Batch, *, answers_only: bool) -> None:
-        """The same, out of the journal. What cannot be written is lost: flows do not wait for it."""
-        if self.keeps_ledger:
+        if not answers_only:
             try:
-                self.tell(batch, answers_only=answers_only)
+                self._write(key, rows, [])
+                self._open[key].told.append(rows)
             except Exception as error:
-                self._say_ledger_lost(error)
+                self._say_ledger_late(error)
+                self._put_aside(key, [rows])
+        self._tell_rest()
 
-    def _tell_answers(self, key: _Key | None = None) -> None:
-        """Into this file, or that of the ledger's last rows. What cannot be written now goes with the next rows."""
+    def _tell_rest(self, key: _Key | None = None) -> None:
+        """Rows that are overdue and what became of records, into this file or that of the ledger's last rows. What cannot be written now
+        goes with the next rows.
+        """
         news = self._answers.news()
-        if self._ledger is None or not news:
+        if self._ledger is None or not (news or self._overdue):
             return
         last_key, schema, minute = self._ledger
         key = key or last_key
         try:
+            while self._overdue:
+                self._write(key, self._overdue[0], [])
+                self._open[key].overdue.append(self._overdue.pop(0))
             self._write(key, self._answers.rows(news, schema, minute), [])
         except Exception as error:
-            self._say_ledger_lost(error)
+            self._say_ledger_late(error)
         else:
             self._open[key].answers.update(news)
             self._answers.told(news)
 
-    def _say_ledger_lost(self, error: Exception) -> None:
-        logs.error("ledger_lost", f"rows of the ledger in {self.root} could not be written: {reason(error)}")
+    def _say_ledger_late(self, error: Exception) -> None:
+        if self._ledger_fault is None:
+            logs.warning("ledger_late", f"rows of the ledger in {self.root} could not be written, and go with later ones: {reason(error)}")
+        self._ledger_fault = error
 
     def _write(self, key: _Key, rows: Batch, batches: Sequence[int]) -> None:
         file = self._open.get(key) or self._start(key)
@@ -257,7 +285,10 @@ class RotatingFiles:
         if self._run:
             self._closed.append(file)
             return
-        self.account.files_written += key[0] != LEDGER
+        if key[0] == LEDGER:
+            self._ledger_fault = None
+        else:
+            self.account.files_written += 1
         self.account.wrote(file.batches, file.octets)
 
     def _lose(self, key: _Key, error: Exception) -> None:
@@ -267,12 +298,29 @@ class RotatingFiles:
         if self._run:
             self._missing[key[1:]] += file.batches
             self.account.fault(error)
-            if key[0] == LEDGER:
-                self._ledger_lacks.add(key[1:])
         else:
             self.account.lost(file.batches, error)
         if key[0] == LEDGER:
-            self._say_ledger_lost(error)
+            self._say_ledger_late(error)
+
+    def _put_aside(self, key: _Key, rows: Sequence[pa.RecordBatch]) -> None:
+        """Rows of the ledger could not be kept: they go with the next, unless the journal will give them again."""
+        if not self._run:
+            self._make_overdue(rows)
+        elif rows:
+            self._unkept[key[1:]] += rows
+
+    def _make_overdue(self, rows: Sequence[pa.RecordBatch]) -> None:
+        """Rows of the ledger go with the next. What is the same but for the minute is added up: so they stay few, however long it takes."""
+        overdue = [*self._overdue, *rows]
+        if len(overdue) < 2:
+            self._overdue = overdue
+            return
+        schema = overdue[0].schema
+        keys = [name for name in schema.names if name not in ("minute", "count")]
+        sums = pa.Table.from_batches(overdue).group_by(keys).aggregate([("minute", "min"), ("count", "sum")])
+        sums = sums.rename_columns({"minute_min": "minute", "count_sum": "count"})
+        self._overdue = sums.select(schema.names).cast(schema).combine_chunks().to_batches()
 
 
 def _is_of(key: _Key, interval: tuple[int, int] | None, *, ledger: bool) -> bool:
