@@ -267,10 +267,12 @@ class DecodeBench:
 
         `records`: a round decodes at least so many. Raises ValueError on unknown names, OSError if the capture cannot be read.
         """
-    def round(self) -> dict[str, int]:
+    def round(self) -> dict[str, Any]:
         """One round over the same datagrams: `records`, `lost` (records without a row), and the CPU time of this thread in nanoseconds.
 
-        `cpu_ns`: decoding; `baseline_ns`: decoding with the kernel `plain`; `floor_ns`: copying the datagrams' octets once.
+        `cpu_ns`: decoding; `baseline_ns`: decoding with the kernel `plain`; `floor_ns`: copying the datagrams' octets once. In turn with
+        them about as many records of one template of one Exporter, or in canonical order if they are such: `reference_records`, decoded in
+        `reference_ns`; None if they are that, too, or of a capture.
         """
 
 def generate(

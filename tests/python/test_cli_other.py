@@ -89,15 +89,19 @@ def test_bench_decode_reports_figures_for_machines_and_for_people():
     assert report["records"] >= 2000
     assert report["records_per_cpu_second"] == pytest.approx(report["records"] / report["cpu_seconds"], rel=0.01)
     assert report["ns_per_record"] == pytest.approx(1e9 * report["cpu_seconds"] / report["records"], rel=0.01)
-    assert min(report["floor_ns_per_record"], report["baseline_ns_per_record"]) > 0
-    assert "M records per CPU-second" in run(*fixed, "--template", "v5").stdout
+    assert min(report[f"{name}_ns_per_record"] for name in ("floor", "baseline", "reference")) > 0
+    printed = run(*fixed, "--template", "v5").stdout
+    assert "M records per CPU-second" in printed
+    assert len(printed.splitlines()) == 5  # nothing to compare it with
+    assert "ns from one exporter with one template: this is" in run(*fixed, "--exporters", 2).stdout
+    assert "ns in canonical order: this is" in run(*fixed, "--order", "worst").stdout
 
 
 def test_bench_decode_of_a_capture(tmp_path):
     path = tmp_path / "x.pcap"
     run("generate", "--write", path, "--format", "v9", "--count", 500)
     report = json.loads(run("bench", "decode", "--capture", path, "--records", 1, "--runs", 1, "--json").stdout)
-    assert (report["records"], report["lost"], report["template"]) == (500, 0, None)
+    assert (report["records"], report["lost"], report["template"], report["reference_ns_per_record"]) == (500, 0, None, None)
 
 
 @pytest.mark.parametrize(

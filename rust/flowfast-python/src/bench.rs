@@ -42,8 +42,16 @@ impl DecodeBench {
             kernel: kernel_named(kernel)?,
             ..decoder_options(schema, columns, (false, false), "keep", &[])?
         };
+        let reference = match (&capture, exporters, templates, order) {
+            (Some(_), ..) | (None, 1, 1, "canonical") => None,
+            (None, 1, 1, _) => Some("canonical"),
+            _ => Some(order),
+        };
+        let reference = reference
+            .map(|order| bench::Load::named(template, order, 1, 1).map_err(invalid))
+            .transpose()?;
         let load = load(py, template, capture, order, exporters, templates)?;
-        let bench = py.detach(|| bench::DecodeBench::new(load, &options, records));
+        let bench = py.detach(|| bench::DecodeBench::new(load, reference, &options, records));
         Ok(Self(Mutex::new(
             bench.map_err(|error| options_error(&error))?,
         )))
@@ -63,6 +71,9 @@ impl DecodeBench {
         dict.set_item("cpu_ns", figures.cpu.as_nanos())?;
         dict.set_item("baseline_ns", figures.baseline.as_nanos())?;
         dict.set_item("floor_ns", figures.floor.as_nanos())?;
+        let reference = figures.reference;
+        dict.set_item("reference_records", reference.map(|(records, _)| records))?;
+        dict.set_item("reference_ns", reference.map(|(_, cpu)| cpu.as_nanos()))?;
         Ok(dict)
     }
 }

@@ -28,21 +28,25 @@ def run(load: Mapping[str, Any], *, kernel: str, records: int, runs: int, schema
     return 0
 
 
-def summary(rounds: Sequence[Mapping[str, int]]) -> dict[str, float]:
+def summary(rounds: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Medians of the rounds, CPU time per record; `lost` of all of them."""
-    records = rounds[0]["records"]
+    first = rounds[0]
+    records = first["records"]
 
-    def ns_per_record(time: str) -> float:
-        return round(median(figures[time] for figures in rounds) / max(records, 1), 2)
+    def ns_per_record(way: str, records: int = records) -> float:
+        times_ns: list[int] = [figures[f"{way}_ns"] for figures in rounds]
+        return round(median(times_ns) / max(records, 1), 2)
 
     cpu_s = median(figures["cpu_ns"] for figures in rounds) / 1e9
+    reference = None if first["reference_ns"] is None else ns_per_record("reference", first["reference_records"])
     return {
         "records": records,
         "cpu_seconds": cpu_s,
         "records_per_cpu_second": round(records / cpu_s),
-        "ns_per_record": ns_per_record("cpu_ns"),
-        "floor_ns_per_record": ns_per_record("floor_ns"),
-        "baseline_ns_per_record": ns_per_record("baseline_ns"),
+        "ns_per_record": ns_per_record("cpu"),
+        "floor_ns_per_record": ns_per_record("floor"),
+        "baseline_ns_per_record": ns_per_record("baseline"),
+        "reference_ns_per_record": reference,
         "lost": sum(figures["lost"] for figures in rounds),
     }
 
@@ -50,7 +54,12 @@ def summary(rounds: Sequence[Mapping[str, int]]) -> dict[str, float]:
 def text(report: Mapping[str, Any]) -> str:
     """For people: a figure a line."""
     what = report.get("capture") or f"{report['template']}, {report['order']}"
-    speed, floor, baseline = (report[f"{name}ns_per_record"] for name in ("", "floor_", "baseline_"))
+    speed, floor, baseline, reference = (report[f"{name}ns_per_record"] for name in ("", "floor_", "baseline_", "reference_"))
+    compared = []
+    if reference is not None:
+        is_one = (report["exporters"], report["templates"]) == (1, 1)
+        other = "in canonical order" if is_one else "from one exporter with one template"
+        compared = [f"  {reference:6.1f} ns {other}: this is {reference / speed:.2f} times as fast"]
     return "\n".join(
         [
             f"{what}, kernel {report['kernel']}: {report['records']:,} records a run, {report['lost']:,} lost",
@@ -58,5 +67,6 @@ def text(report: Mapping[str, Any]) -> str:
             f"  {speed:6.1f} ns per record",
             f"  {baseline:6.1f} ns by the plain decoder: {baseline / speed:.1f} times as long",
             f"  {floor:6.1f} ns to copy the datagrams once: {speed / floor:.1f} times as fast",
+            *compared,
         ]
     )

@@ -9,9 +9,10 @@ use rustix::time::{ClockId, clock_gettime};
 use super::load::Load;
 use crate::BATCH_ROWS;
 
-/// A load and three ways to go through it: the kernels to be measured, the plain decoder, and copying.
+/// A load and three ways to go through it: the kernels to be measured, the plain decoder, and copying. Beside it, another load for these kernels.
 pub struct DecodeBench {
     load: Load,
+    reference: Option<(Load, Pass)>,
     passes: usize,
     measured: Pass,
     baseline: Pass,
@@ -31,6 +32,8 @@ pub struct DecodeFigures {
     pub baseline: Duration,
     /// Copying their octets to memory once.
     pub floor: Duration,
+    /// Of the load that this one is compared with: records, about as many, and decoding them with the kernels that were asked for.
+    pub reference: Option<(u64, Duration)>,
 }
 
 /// A decoder and what it does in a round.
@@ -44,16 +47,23 @@ struct Pass {
 }
 
 impl DecodeBench {
-    /// Each round goes through the load so often that there are at least so many records.
+    /// Each round goes through the load so often that there are at least so many records. `reference`: what to compare it with.
     ///
     /// # Errors
     /// `UnknownColumn`, as `Decoder::new`.
-    pub fn new(load: Load, options: &DecoderOptions, records: u64) -> Result<Self, OptionsError> {
+    pub fn new(
+        load: Load,
+        reference: Option<Load>,
+        options: &DecoderOptions,
+        records: u64,
+    ) -> Result<Self, OptionsError> {
         let plain = DecoderOptions {
             kernel: Kernel::Plain,
             ..options.clone()
         };
+        let reference = reference.map(|load| Ok((load, Pass::new(options)?)));
         let mut bench = Self {
+            reference: reference.transpose()?,
             measured: Pass::new(options)?,
             baseline: Pass::new(&plain)?,
             copy: Vec::new(),
@@ -76,11 +86,19 @@ impl DecodeBench {
             let turn = self.passes.div_ceil(TURNS).min(left);
             left -= turn;
             floor += (0..turn).map(|_| self.copy()).sum::<Duration>();
+            let before = self.measured.records();
             (0..turn).for_each(|_| self.measured.run(&self.load));
+            if let Some((load, pass)) = &mut self.reference {
+                pass.run_for(load, self.measured.records() - before);
+            }
             (0..turn).for_each(|_| self.baseline.run(&self.load));
         }
         let (rows, received, cpu) = self.measured.finish();
         let (_, _, baseline) = self.baseline.finish();
+        let reference = self.reference.as_mut().map(|(_, pass)| {
+            let (_, records, cpu) = pass.finish();
+            (records, cpu)
+        });
         let counted = self.load.flows().map(|flows| flows * self.passes as u64);
         let records = counted.unwrap_or(received);
         DecodeFigures {
@@ -89,6 +107,7 @@ impl DecodeBench {
             cpu,
             baseline,
             floor,
+            reference,
         }
     }
 
@@ -135,6 +154,18 @@ impl Pass {
             }
         }
         self.cpu += cpu_time().saturating_sub(start);
+    }
+
+    /// Decodes the load until there are so many records more; once, if it has none.
+    fn run_for(&mut self, load: &Load, records: u64) {
+        let before = self.records();
+        loop {
+            let last = self.records();
+            self.run(load);
+            if self.records() - before >= records || self.records() == last {
+                return;
+            }
+        }
     }
 
     /// Rows, Flow Records and CPU time of the round.

@@ -127,9 +127,14 @@ fn a_round_counts_what_it_decodes() {
     // Templates of each Exporter once, 5 data messages for each of its templates.
     assert_eq!(load.len(), 3 * 2 * (1 + 5));
     let flows = load.flows().unwrap();
-    let mut bench = DecodeBench::new(load, &DecoderOptions::default(), 3 * flows - 1).unwrap();
+    let reference = Load::named("set-a", "canonical", 1, 1).unwrap();
+    let in_reference = reference.flows().unwrap();
+    let options = DecoderOptions::default();
+    let mut bench = DecodeBench::new(load, Some(reference), &options, 3 * flows - 1).unwrap();
     for _ in 0..2 {
         let figures = bench.round();
+        let (records, cpu) = figures.reference.unwrap();
+        assert!(records >= 3 * flows && records % in_reference == 0 && !cpu.is_zero());
         assert_eq!((figures.records, figures.lost), (3 * flows, 0));
         assert!(!figures.cpu.is_zero() && !figures.baseline.is_zero() && !figures.floor.is_zero());
     }
