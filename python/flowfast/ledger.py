@@ -101,29 +101,37 @@ class Ledger:
             left, right = TARGET_EQUATION
             if counts[left] != sum(counts[name] for name in right):
                 found.append(f"{target}: {left} is not {' + '.join(right)}")
-            if (excess := -self._unanswered(counts)) > 0:
-                found.append(
-                    f"{target}: {plural(excess, 'record')} more written or lost than received: rows of the ledger are late, "
-                    "or lost (`ledger_late` and `ledger_lost` in the log)"
-                )
+        if self._unanswered < 0:
+            found.append(
+                f"{plural(-self._unanswered, 'record')} more written or lost than received: rows of the ledger are late, or lost "
+                "(`ledger_late` and `ledger_lost` in the log)"
+            )
         return found
 
-    def in_journal(self, target: Counter[str]) -> int:
-        """How many records the journal has for a target that were deferred and not given again yet."""
-        left = self._unanswered(target) - target["records_in_flight"]
-        deferred = target["records_deferred"] + self.total.reasons["records_dropped", "to_journal"]
-        return min(max(left, 0), deferred)
+    @property
+    def in_journal(self) -> int:
+        """How many records were deferred, and not given again yet."""
+        deferred = self._answers["records_deferred"] + self.total.reasons["records_dropped", "to_journal"]
+        return min(max(self._unanswered - self._answers["records_in_flight"], 0), deferred)
 
-    def _unanswered(self, target: Counter[str]) -> int:
-        """How many of the records that were received a target has neither written nor lost; below 0: it has more of them than that can
-        be. Only a whole ledger tells, and none where the journal gives data sets again, which are not counted in records: 0.
+    @cached_property
+    def _answers(self) -> Counter[str]:
+        """What was done with the records in this directory, whatever it was called as a target."""
+        answers: Counter[str] = Counter()
+        for counts in self.targets.values():
+            answers.update(counts)
+        return answers
+
+    @cached_property
+    def _unanswered(self) -> int:
+        """How many of the records that were received were neither written nor lost; below 0: there were more of these than that can be.
+        Only a whole ledger tells, and none where the journal gives data sets again, which are not counted in records: 0.
         """
-        total = self.total
-        if not self.is_whole or total.counts["sets_late"]:
+        total, to_journal = self.total.counts, self.total.reasons["records_dropped", "to_journal"]
+        if not self.is_whole or total["sets_late"]:
             return 0
-        answered = sum(target[name] for name in ("records_written", "records_failed", "records_dropped"))
-        lost = total.counts["records_dropped"] - total.reasons["records_dropped", "to_journal"]
-        return total.counts["records_decoded"] - total.counts["records_pending"] - lost - answered
+        answered = sum(self._answers[name] for name in ("records_written", "records_failed", "records_dropped"))
+        return total["records_decoded"] - total["records_pending"] - (total["records_dropped"] - to_journal) - answered
 
     @property
     def losses(self) -> list[Loss]:

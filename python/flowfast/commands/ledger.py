@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -104,7 +103,8 @@ def as_dict(ledger: Ledger) -> dict[str, object]:
         "balances": not ledger.imbalances,
         "imbalances": ledger.imbalances,
         "total": _counters(ledger.total),
-        "targets": {target: _answers(ledger, counts) for target, counts in ledger.targets.items()},
+        "targets": {target: +counts for target, counts in ledger.targets.items()},  # like accounts: without what is 0
+        "records_in_journal": ledger.in_journal,
         "exporters": [
             {"exporter": str(exporter) if exporter else None, "format": form, "domain": domain, "counters": _counters(book)}
             for (exporter, form, domain), book in _sorted(ledger)
@@ -112,11 +112,6 @@ def as_dict(ledger: Ledger) -> dict[str, object]:
         "losses": losses,
         "mend": _mend(ledger.losses[0]) if ledger.losses else None,
     }
-
-
-def _answers(ledger: Ledger, counts: Counter[str]) -> dict[str, int]:
-    """Like accounts, without what is 0."""
-    return dict(+Counter({**counts, "records_in_journal": ledger.in_journal(counts)}))
 
 
 def _counters(book: Book) -> dict[str, object]:
@@ -181,9 +176,9 @@ def _sentences(ledger: Ledger) -> Iterator[str]:
             for name in ("failed", "dropped", "in_flight")
             if answers[f"records_{name}"]
         ]
-        if waiting := ledger.in_journal(answers):
-            parts.append(f"{waiting:,} in the journal")
         yield ", ".join(parts)
+    if ledger.in_journal:
+        yield f"{plural(ledger.in_journal, 'record')} in the journal"
     imbalances = ledger.imbalances
     yield "it balances: every datagram and every record is accounted for" if not imbalances else "it does not balance"
     yield from (f"  {sentence}" for sentence in imbalances)
