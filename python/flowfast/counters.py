@@ -60,7 +60,7 @@ COUNTERS: dict[str, str] = {
     "exporter_packets_ignored": "Packets that exporters say they saw and did not count, since their first report (element 164).",
     "kernel_drops": "What the kernel dropped because a socket's receive buffer was full: datagrams, or whole trains of them (UDP_GRO) that "
     "it counts as one.",
-    "kernel_drops_datagrams": "Datagrams in them, about: as many in each as in those that came meanwhile.",
+    "kernel_drops_datagrams": "Datagrams in what the kernel dropped, about: as many in each train as in those that came meanwhile.",
     "trains_received": "Receptions: single datagrams, and trains of several that the kernel put together (UDP_GRO).",
     "receive_errors": "Errors of a socket other than a timeout.",
     "datagrams_journaled": "Datagrams written into the journal.",

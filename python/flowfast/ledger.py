@@ -109,6 +109,11 @@ class Ledger:
         return found
 
     @property
+    def kernel_drops_datagrams(self) -> int:
+        """Datagrams that the kernel dropped, about; each drop is one at least, also where nobody told of more."""
+        return max(self.total.counts["kernel_drops_datagrams"], self.total.counts["kernel_drops"])
+
+    @property
     def in_journal(self) -> int:
         """How many records were deferred, and not given again yet."""
         deferred = self._answers["records_deferred"] + self.total.reasons["records_dropped", "to_journal"]
@@ -139,7 +144,7 @@ class Ledger:
         total = self.total.counts
         per_datagram = total["records_received"] / max(total["datagrams_decoded"], 1) or 1
         per_octet = total["records_received"] / max(total["octets_received"], 1)
-        found = [Loss("kernel_drops", "kernel", total["kernel_drops"], total["kernel_drops_datagrams"] * per_datagram)]
+        found = [Loss("kernel_drops", "kernel", total["kernel_drops"], self.kernel_drops_datagrams * per_datagram)]
         found += [Loss("datagrams_discarded", why, n, n * per_datagram) for why, n in self.total.of("datagrams_discarded").items()]
         for why, count in self.total.of("sets_discarded").items():
             octets = self.total.reasons["set_octets_discarded", why]

@@ -162,10 +162,19 @@ def test_the_biggest_loss_is_in_records_whatever_the_unit(tmp_path):
     # 400 records missing by sequence numbers: 300 of them in the datagrams that were malformed.
     write(tmp_path, [*base, ("sequence_lost_records", None, 400)])
     assert [(loss.reason, round(loss.records)) for loss in read(tmp_path).losses] == [("malformed", 300), ("network", 100)]
+    write(tmp_path, [*base, ("kernel_drops", None, 50)])
+    assert [loss.reason for loss in read(tmp_path).losses] == ["kernel", "malformed"]
     # Three drops of the kernel, of trains of ten datagrams: 900 of 1,000 more records missing by sequence numbers.
     write(tmp_path, [*base, ("sequence_lost_records", None, 1300), ("kernel_drops", None, 3), ("kernel_drops_datagrams", None, 30)])
     losses = [(loss.reason, loss.count, round(loss.records)) for loss in read(tmp_path).losses]
     assert losses == [("kernel", 3, 900), ("malformed", 10, 300), ("network", 1300, 100)]
+
+
+def test_who_has_nothing_to_show_has_no_line(tmp_path):
+    write(tmp_path, [("kernel_drops", None, 2)])
+    said = run("ledger", tmp_path).stdout
+    assert "192.0.2.1" not in said
+    assert "the kernel dropped 2 receptions, about 2 datagrams\n" in said
 
 
 def test_every_reason_has_a_remedy():

@@ -158,7 +158,7 @@ def _cells(book: Book) -> list[str]:
 def _sentences(ledger: Ledger) -> Iterator[str]:
     counts = ledger.total.counts
     if counts["kernel_drops"]:
-        datagrams = plural(counts["kernel_drops_datagrams"], "datagram")
+        datagrams = plural(ledger.kernel_drops_datagrams, "datagram")
         yield f"the kernel dropped {plural(counts['kernel_drops'], 'reception')}, about {datagrams}"
     for name, unit in (("datagrams_discarded", "datagram"), ("sets_discarded", "data set"), ("records_dropped", "record")):
         if lost := ledger.total.of(name):
